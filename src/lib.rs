@@ -3,7 +3,7 @@
 //! The layers, lowest first; a module imports strictly lower rows only (`tests/architecture.rs` holds this table):
 //!
 //! ```text
-//! 0  digest name path platform problem reference
+//! 0  digest name path platform problem reference tree
 //! 1  dockerfile ignore lock oci project
 //! 2  fingerprint graph manifest
 //! 3  plan
@@ -23,6 +23,8 @@ pub mod platform;
 pub mod problem;
 pub mod project;
 pub mod reference;
+pub mod tree;
+pub mod workspace;
 
 /// The whole program.
 pub fn main() -> std::process::ExitCode {
