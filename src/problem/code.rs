@@ -1,0 +1,62 @@
+//! The codes of all problems. Each has a page `docs/problems/<code>.md` and a fixture `tests/problems/<code>/`; a test says
+//! which lack one.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])* $variant:ident = $text:literal,)*) => {
+        /// The stable name of a kind of problem.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[doc = $doc])* $variant,)*
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The code as written in messages and file names.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // deploy.yaml as text and as types.
+    /// The file is not YAML, or not UTF-8.
+    YamlSyntax = "yaml-syntax",
+    /// A key stands twice in one mapping.
+    DuplicateKey = "duplicate-key",
+    /// The document expands without bound.
+    YamlTooLarge = "yaml-too-large",
+    /// A key that the manifest does not know.
+    UnknownKey = "unknown-key",
+    /// A value of another type or form than the key takes.
+    WrongType = "wrong-type",
+    /// A key that must be there is not.
+    MissingKey = "missing-key",
+    /// `version:` is not one that this program reads.
+    UnsupportedVersion = "unsupported-version",
+    /// A file of another tool, or an older kind of deploy.yaml.
+    OtherTool = "other-tool",
+    // The graph.
+    /// Images build on each other in a circle.
+    Cycle = "cycle",
+    // The command line.
+    /// A name or pattern on the command line that no image has.
+    UnknownSelection = "unknown-selection",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl serde::Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
