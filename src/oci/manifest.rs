@@ -71,9 +71,9 @@ impl RawManifest {
     pub fn contents(&self) -> Result<Contents, NotAManifest> {
         let json = |error: serde_json::Error| NotAManifest::json(self.digest, &error);
         if media_type::is_index(&self.media_type) {
-            Ok(Contents::Index(serde_json::from_slice(&self.bytes).map_err(json)?))
+            Ok(Contents::Index(Box::new(serde_json::from_slice(&self.bytes).map_err(json)?)))
         } else if media_type::is_manifest(&self.media_type) {
-            Ok(Contents::Manifest(serde_json::from_slice(&self.bytes).map_err(json)?))
+            Ok(Contents::Manifest(Box::new(serde_json::from_slice(&self.bytes).map_err(json)?)))
         } else {
             let why = format!("its media type `{}` is not one that this program reads", self.media_type);
             Err(NotAManifest { digest: self.digest, why })
@@ -114,9 +114,9 @@ struct Shape {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Contents {
     /// One image or artifact.
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     /// Several manifests.
-    Index(Index),
+    Index(Box<Index>),
 }
 
 /// A manifest of one image or artifact.

@@ -125,7 +125,7 @@ pub(super) fn wrong_digest(subject: &str, expected: Digest, found: Digest) -> Re
 pub(super) enum Payload {
     Empty,
     Bytes(Bytes),
-    Blob { source: BlobSource, blob: Descriptor, offset: u64, length: u64 },
+    Blob { source: BlobSource, blob: Box<Descriptor>, offset: u64, length: u64 },
 }
 
 impl Payload {

@@ -118,8 +118,11 @@ pub struct DockerCredentials {
     file: ConfigFile,
     path: Option<OsString>,
     helper_timeout: Duration,
-    known: Mutex<HashMap<String, Arc<Mutex<Option<Option<Credential>>>>>>,
+    known: Mutex<HashMap<String, Arc<Mutex<Known>>>>,
 }
+
+/// What a host's credential is, once somebody asked.
+type Known = Option<Option<Credential>>;
 
 impl DockerCredentials {
     /// Reads Docker's configuration. A file that does not exist is an empty one.

@@ -32,11 +32,20 @@ mod credentials;
 mod download;
 mod error;
 mod http;
+mod layout;
 mod name;
+mod presence;
+mod record;
+mod repository;
 mod retry;
 mod secret;
 mod settings;
 mod store;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod transfer;
 mod transport;
 mod upload;
 
@@ -45,8 +54,11 @@ pub use client::{Client, Stored};
 pub use counters::{Counters, Counts, RequestKind};
 pub use credentials::{Anonymous, CredentialError, Credentials, DockerCredentials, DockerEnvironment};
 pub use error::{Answer, AnswerError, Error, Request};
+pub use layout::Layout;
 pub use name::{By, RepositoryName};
+pub use repository::{Arrival, Repository};
 pub use secret::{Credential, Secret};
 pub use settings::{Proxies, Settings};
 pub use store::{ContentStore, ContentWriter};
+pub use transfer::{PushStats, copy_image, push_image};
 pub use upload::{Mount, Session};

@@ -20,6 +20,7 @@ use super::credentials::Credentials;
 use super::error::{Answer, Error, Request};
 use super::http::{Trust, client};
 use super::name::RepositoryName;
+use super::presence::Presence;
 use super::retry::{Attempts, Failure, Heal, Outage};
 use super::settings::Settings;
 
@@ -101,6 +102,8 @@ pub(super) struct Host {
     pub(super) outage: Outage,
     /// Whether there is a referrers API: 0 unknown, 1 no, 2 yes.
     pub(super) referrers: AtomicU8,
+    /// Whether blobs may be mounted; false once one that was there for certain was not.
+    pub(super) mounts: AtomicBool,
 }
 
 /// Everything that requests need.
@@ -108,6 +111,7 @@ pub(super) struct Transport {
     pub(super) settings: Settings,
     pub(super) credentials: Arc<dyn Credentials>,
     pub(super) counters: Arc<Counters>,
+    pub(super) presence: Presence,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     clients: Mutex<HashMap<String, reqwest::Client>>,
     plain: OnceLock<reqwest::Client>,
@@ -120,6 +124,7 @@ impl Transport {
             settings,
             credentials,
             counters: Arc::default(),
+            presence: Presence::default(),
             hosts: Mutex::default(),
             clients: Mutex::default(),
             plain: OnceLock::new(),
@@ -145,6 +150,7 @@ impl Transport {
             authorizer: Authorizer::default(),
             outage: Outage::default(),
             referrers: AtomicU8::new(0),
+            mounts: AtomicBool::new(true),
         });
         hosts.insert(name.to_owned(), Arc::clone(&host));
         Ok(host)
@@ -428,7 +434,8 @@ fn broken(call: &Call, error: &reqwest::Error) -> Failure {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
     while let Some(error) = cause {
         let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        untrusted |= error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>());
+        untrusted |=
+            error.is::<rustls::Error>() || inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
         let text = error.to_string();
         if reasons.last() != Some(&text) {
             reasons.push(text);

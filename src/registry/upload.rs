@@ -180,8 +180,12 @@ impl Upload<'_> {
                 call.headers.insert(CONTENT_RANGE, HeaderValue::try_from(range).expect("digits are legal in a header"));
             }
         }
-        call.payload =
-            Payload::Blob { source: self.source.clone(), blob: self.blob.clone(), offset: session.offset, length };
+        call.payload = Payload::Blob {
+            source: self.source.clone(),
+            blob: Box::new(self.blob.clone()),
+            offset: session.offset,
+            length,
+        };
         let reply = match self.client.0.send_once(&call).await {
             Ok(reply) => reply,
             Err(failure) => return Err((Some(session), failure)),
