@@ -49,11 +49,13 @@ pub mod digest;
 pub mod fingerprint;
 pub mod lock;
 pub mod name;
+pub mod oci;
 pub mod path;
 pub mod platform;
 pub mod problem;
 pub mod project;
 pub mod reference;
+pub mod registry;
 pub mod tree;
 pub mod workspace;
 
