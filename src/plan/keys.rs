@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::digest::Digest;
-use crate::fingerprint::{BuiltOn, FileSet, Fingerprint, Parent, Pin, StageRecord};
+use crate::digest::{Digest, Key};
+use crate::fingerprint::{BuiltOn, FileSet, Fingerprint, Parent, Pin, StageRecord, image_key};
 use crate::graph::Recipe;
 use crate::name::ImageName;
 use crate::platform::Platform;
@@ -61,6 +61,26 @@ pub fn fingerprint(image: &Image, platform: &Platform, recipe: &Recipe, with: &I
         options: options(image, recipe),
         generation: with.generation,
     })
+}
+
+/// The pinned key of an image: its record with the images that it builds on by digest instead of by key. `None` where it builds on none,
+/// or a digest is not known.
+pub fn pinned_key<'a>(
+    platforms: impl IntoIterator<Item = (&'a Platform, &'a Recipe, &'a Fingerprint)>,
+    digest_of: &dyn Fn(&ImageName, &Platform) -> Option<Digest>,
+) -> Option<Key> {
+    let mut keys = BTreeMap::new();
+    let mut builds_on_ours = false;
+    for (platform, recipe, fingerprint) in platforms {
+        let mut pinned = fingerprint.clone();
+        for used in &recipe.parents {
+            builds_on_ours = true;
+            let parent = Parent::Digest(digest_of(&used.image, &used.platform)?);
+            pinned.images.insert(used.place.clone(), BuiltOn { image: used.image.to_string(), parent });
+        }
+        keys.insert(platform.clone(), pinned.key());
+    }
+    builds_on_ours.then(|| image_key(&keys))
 }
 
 /// The args that reachable stages declare. Left out: volatile ones, those that hold an image of ours (it counts as what it is), and
