@@ -17,6 +17,7 @@
 
 pub mod digest;
 pub mod fingerprint;
+pub mod manifest;
 pub mod name;
 pub mod path;
 pub mod platform;
