@@ -48,6 +48,7 @@
 pub mod digest;
 pub mod fingerprint;
 pub mod lock;
+pub mod manifest;
 pub mod name;
 pub mod oci;
 pub mod path;
