@@ -251,7 +251,7 @@ pub struct Record {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::digest::ContentHash;
     use crate::fingerprint::FileKind;
@@ -274,7 +274,7 @@ mod tests {
         Pin { reference: "alpine".parse().unwrap(), digest: Digest::of(content) }
     }
 
-    fn sample() -> Fingerprint {
+    pub(crate) fn sample() -> Fingerprint {
         Fingerprint {
             platform: "linux/arm64".parse().unwrap(),
             stages: vec![StageRecord {

@@ -49,6 +49,10 @@ codes! {
     // The graph.
     /// `{{ref 'x'}}` stands in an arg that nothing reachable reads.
     UnusedRef = "unused-ref",
+    /// A text that stands where an image reference must, and is none.
+    BadReference = "bad-reference",
+    /// An arg of the image that its Dockerfile does not declare.
+    UndeclaredArg = "undeclared-arg",
     /// A reference to a repository of ours with a tag that no image publishes.
     UnknownTag = "unknown-tag",
     /// An image builds on one that is not made for its platform.
