@@ -134,7 +134,9 @@ mod tests {
 
     #[test]
     fn other_forms_are_refused() {
-        for bad in ["", "/run/x", "unix://x", "tcp://h", "tcp://h:x", "http://h:1", "tcp://h:1?ca=x", "tcp://h:1?cert=x"] {
+        for bad in
+            ["", "/run/x", "unix://x", "tcp://h", "tcp://h:x", "http://h:1", "tcp://h:1?ca=x", "tcp://h:1?cert=x"]
+        {
             assert!(Address::parse(bad).is_err(), "{bad}");
         }
     }

@@ -1,6 +1,7 @@
 //! One build from request to result.
 
 use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +17,10 @@ use super::folder::Folder;
 use super::ingest;
 use super::progress::{BuildProgress, Mapper};
 use super::request::{Built, ContextSource, Request};
-use super::session::{Offer, Session};
+use super::session::{CredentialsFor, Offer, Session};
 use super::solve::{self, CONTEXT, DOCKERFILE};
 use crate::path::RelPath;
+use crate::workspace::Origin;
 
 /// How long the rest of the progress is waited for once the result is known.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -102,19 +104,7 @@ impl Buildkit {
                 report(mapper.map(status), progress);
             }
         };
-        let solve = solver.solve(request);
-        tokio::pin!(watch, solve);
-        let mut watching = true;
-        let solved = loop {
-            tokio::select! {
-                solved = &mut solve => break solved,
-                () = &mut watch, if watching => watching = false,
-            }
-        };
-        if watching {
-            // BuildKit ends the reports itself; if it does not, the result counts all the same.
-            let _ = tokio::time::timeout(LAST_WORDS, &mut watch).await;
-        }
+        let solved = with_last_words(solver.solve(request), watch).await;
         report(mapper.rest(), progress);
         solved.map(tonic::Response::into_inner)
     }
@@ -130,9 +120,10 @@ impl Buildkit {
         if message.contains("exporter \"oci\" could not be found") {
             return BuildError::Unsupported {
                 what: format!("the BuildKit behind `{}` cannot export an OCI image", self.address),
-                help: "switch Docker's containerd image store on (`\"features\": {\"containerd-snapshotter\": true}` in \
+                help:
+                    "switch Docker's containerd image store on (`\"features\": {\"containerd-snapshotter\": true}` in \
                        daemon.json), or use a builder of its own (`docker buildx create --use`)"
-                    .to_owned(),
+                        .to_owned(),
             };
         }
         let details = details(status, solve::file_name(request.dockerfile.name()));
@@ -142,6 +133,20 @@ impl Buildkit {
         }
         let (vertex, log_tail) = mapper.failure(details.vertex.as_deref());
         BuildError::Failed { message: session.masks().hide(message), vertex, location: details.lines, log_tail }
+    }
+}
+
+/// Runs both until `main` is done, and `side` a little longer.
+async fn with_last_words<T>(main: impl Future<Output = T>, side: impl Future<Output = ()>) -> T {
+    tokio::pin!(main, side);
+    tokio::select! {
+        biased;
+        done = &mut main => {
+            // BuildKit ends its reports itself; if it does not, the result counts all the same.
+            let _ = tokio::time::timeout(LAST_WORDS, side).await;
+            done
+        }
+        () = &mut side => main.await,
     }
 }
 
@@ -175,7 +180,7 @@ fn finish(
     })
 }
 
-fn offer(request: &Request, credentials: super::session::CredentialsFor) -> Offer {
+fn offer(request: &Request, credentials: CredentialsFor) -> Offer {
     let mut folders = HashMap::new();
     let mut stores = HashMap::new();
     folders.insert(CONTEXT.to_owned(), Arc::new(Folder::of_snapshot(request.context.clone())));
@@ -214,18 +219,26 @@ fn dockerfile(request: &Request) -> Folder {
 
 /// Builds that read the same folders share what BuildKit received. It holds places of this machine, so it is hashed.
 fn shared_key(request: &Request) -> String {
-    let root = RelPath::root();
     let mut hasher = blake3::Hasher::new_derive_key("orchestrate 2026-11 shared key of sessions v1");
+    let mut field = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
     let folders = request.contexts.values().filter_map(|source| match source {
         ContextSource::Folder(snapshot) => Some(snapshot),
         _ => None,
     });
     for snapshot in std::iter::once(&request.context).chain(folders) {
-        let place = snapshot.origin_text();
-        hasher.update(&(place.len() as u64).to_le_bytes());
-        hasher.update(place.as_bytes());
+        match snapshot.origin() {
+            Origin::Folder(place) => field(place.as_os_str().as_bytes()),
+            Origin::Assembled(parts) => {
+                for (to, from) in parts {
+                    field(to.as_bytes());
+                    field(from.as_os_str().as_bytes());
+                }
+            }
+        }
     }
-    let _ = root;
     hasher.finalize().to_hex()[..32].to_owned()
 }
 

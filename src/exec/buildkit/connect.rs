@@ -88,7 +88,9 @@ fn unavailable(address: &Address, why: String) -> BuildError {
             "install Docker with buildx and start it (`docker info`, `docker buildx ls`), or name a buildkitd by its address"
         }
         Address::DialStdio { .. } => "see `docker buildx ls` for the builders that there are",
-        Address::Unix(_) | Address::Tcp { .. } => "start buildkitd there, or leave the address out to use docker's builder",
+        Address::Unix(_) | Address::Tcp { .. } => {
+            "start buildkitd there, or leave the address out to use docker's builder"
+        }
     };
     BuildError::Unavailable { address: address.to_string(), why, help: help.to_owned() }
 }
@@ -117,7 +119,8 @@ async fn open(address: &Address, stderr: Said) -> Result<Channel, String> {
         Address::Tcp { host, tls: None } => endpoint(format!("http://{host}"))?.connect().await,
         Address::Tcp { host, tls: Some(tls) } => {
             let config = tls_config(tls, host).await?;
-            let endpoint = endpoint(format!("https://{host}"))?.tls_config(config).map_err(|error| explained(&error))?;
+            let endpoint =
+                endpoint(format!("https://{host}"))?.tls_config(config).map_err(|error| explained(&error))?;
             endpoint.connect().await
         }
     };

@@ -115,9 +115,7 @@ impl Entry {
             Content::Folder => (GO_FOLDER, 0, 0, Vec::new()),
             Content::Link(target) => (GO_LINK, target.len() as u64, 0, target.clone()),
             Content::Recorded(hash, size) => (0, *size, nanoseconds(hash.as_bytes()), Vec::new()),
-            Content::Given(bytes) => {
-                (0, bytes.len() as u64, nanoseconds(blake3::hash(bytes).as_bytes()), Vec::new())
-            }
+            Content::Given(bytes) => (0, bytes.len() as u64, nanoseconds(blake3::hash(bytes).as_bytes()), Vec::new()),
         };
         Stat {
             path: self.path.as_bytes().to_vec(),
@@ -184,7 +182,8 @@ mod tests {
     }
 
     fn folder(entries: &[(&str, FileKind, u32)]) -> Folder {
-        let entry = |(at, kind, mode): &(&str, FileKind, u32)| FileEntry { path: path(at), kind: kind.clone(), mode: *mode };
+        let entry =
+            |(at, kind, mode): &(&str, FileKind, u32)| FileEntry { path: path(at), kind: kind.clone(), mode: *mode };
         let files = FileSet::new(entries.iter().map(entry).collect());
         Folder::of_snapshot(Snapshot::new(Arc::new(files), Arc::new(Origin::Folder("/nowhere".into()))))
     }
@@ -196,7 +195,8 @@ mod tests {
 
     #[test]
     fn a_folder_is_followed_by_its_content_and_missing_parents_appear() {
-        let folder = folder(&[("a-b", file(b""), 0o644), ("a/b/c", file(b""), 0o755), ("a.b", FileKind::Folder, 0o755)]);
+        let folder =
+            folder(&[("a-b", file(b""), 0o644), ("a/b/c", file(b""), 0o755), ("a.b", FileKind::Folder, 0o755)]);
         let paths: Vec<_> = folder.entries().iter().map(|entry| entry.path.to_string()).collect();
         assert_eq!(paths, ["a", "a/b", "a/b/c", "a-b", "a.b"]);
         assert_eq!(folder.entries()[1].stat().mode, GO_FOLDER | 0o755);

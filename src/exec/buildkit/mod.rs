@@ -19,15 +19,13 @@ mod address;
 mod build;
 mod connect;
 mod error;
-mod follow;
 mod folder;
+mod follow;
 mod ingest;
 mod progress;
 mod request;
 mod session;
 mod solve;
-#[cfg(test)]
-mod tests;
 mod wire;
 
 pub use address::{Address, NotAnAddress, Tls};

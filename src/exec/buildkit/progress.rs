@@ -133,9 +133,9 @@ impl Mapper {
     pub(super) fn failure(&self, digest: Option<&str>) -> (Option<String>, Vec<String>) {
         let named = digest.and_then(|digest| self.vertices.get(digest)).filter(|vertex| !vertex.name.is_empty());
         let failed = || self.vertices.values().find(|vertex| vertex.failed);
-        named.or_else(failed).map_or((None, Vec::new()), |vertex| {
-            (Some(vertex.name.clone()), vertex.tail.iter().cloned().collect())
-        })
+        named
+            .or_else(failed)
+            .map_or((None, Vec::new()), |vertex| (Some(vertex.name.clone()), vertex.tail.iter().cloned().collect()))
     }
 
     fn started(&mut self, message: &api::Vertex, events: &mut Vec<BuildProgress>) {

@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn our_packet_is_fsutils_packet() {
-        let stat = Stat { path: b"a/b".to_vec(), mode: 0o644, uid: 1, gid: 2, size: 3, modified: -4, link: b"l".to_vec() };
+        let stat =
+            Stat { path: b"a/b".to_vec(), mode: 0o644, uid: 1, gid: 2, size: 3, modified: -4, link: b"l".to_vec() };
         let ours = Packet { kind: PacketKind::Data.into(), stat: Some(stat), id: 7, data: Bytes::from_static(b"x") };
         let theirs = Published {
             r#type: 2,

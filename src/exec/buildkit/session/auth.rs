@@ -31,10 +31,7 @@ fn no_tokens() -> Status {
 
 #[tonic::async_trait]
 impl Auth for Registries {
-    async fn credentials(
-        &self,
-        request: Request<CredentialsRequest>,
-    ) -> Result<Response<CredentialsResponse>, Status> {
+    async fn credentials(&self, request: Request<CredentialsRequest>) -> Result<Response<CredentialsResponse>, Status> {
         let host = request.into_inner().host;
         // The name of Docker Hub's API host, where its credentials are kept under `docker.io`.
         let host = if host == "registry-1.docker.io" { "docker.io" } else { &host };

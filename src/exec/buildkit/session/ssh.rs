@@ -27,9 +27,10 @@ impl Agents {
 
     fn socket(&self, id: &str) -> Result<PathBuf, Status> {
         let id = if id.is_empty() { DEFAULT } else { id };
-        let source = self.sources.get(id).ok_or_else(|| {
-            Status::not_found(format!("the image declares no ssh agent `{id}`: add it under `ssh:`"))
-        })?;
+        let source = self
+            .sources
+            .get(id)
+            .ok_or_else(|| Status::not_found(format!("the image declares no ssh agent `{id}`: add it under `ssh:`")))?;
         if source == DEFAULT {
             return std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from).ok_or_else(|| {
                 Status::not_found(format!("no agent for `{id}`: SSH_AUTH_SOCK is not set, start one with `ssh-agent`"))
