@@ -14,9 +14,9 @@ use super::publish::{Fresh, Publisher};
 use super::work::{ImageWork, Work};
 use crate::digest::{Digest, Key};
 use crate::event::Outcome;
-use crate::fingerprint::{Parent, image_key};
 use crate::oci::{Descriptor, Index, RawManifest};
-use crate::plan::{self, Action, Ingredients, Plan, Reason, Step};
+use crate::name::ImageName;
+use crate::plan::{self, Action, Plan, Reason, Step};
 use crate::platform::Platform;
 use crate::registry::{By, ContentStore};
 
@@ -95,32 +95,15 @@ async fn pinned_key(
             digests.insert((name.clone(), platform), digest);
         }
     }
-    let mut keys = BTreeMap::new();
-    for (platform, work) in &image.platforms {
-        let parent = |name: &crate::name::ImageName, platform: &Platform| {
-            digests.get(&(name.clone(), platform.clone())).copied().map(Parent::Digest)
-        };
-        let places: BTreeMap<_, _> = work.recipe.outside.iter().map(|used| ((&used.reference, &used.platform), &used.place)).collect();
-        let pin = |reference: &crate::reference::Reference, platform: &Platform| {
-            places.get(&(reference, platform)).and_then(|place| work.pins.get(*place)).copied()
-        };
-        let ingredients = Ingredients {
-            contexts: work.fingerprint.contexts.clone(),
-            extra: Arc::clone(&work.fingerprint.extra),
-            pin: &pin,
-            parent: &parent,
-            generation: work.fingerprint.generation,
-        };
-        let Some(print) = plan::fingerprint(&image.image, platform, &work.recipe, &ingredients) else { return Ok(None) };
-        keys.insert(platform.clone(), print.key());
-    }
-    Ok(Some(image_key(&keys)))
+    let digest_of = |name: &ImageName, platform: &Platform| digests.get(&(name.clone(), platform.clone())).copied();
+    let platforms = image.platforms.iter().map(|(platform, work)| (platform, &work.recipe, &work.fingerprint));
+    Ok(plan::pinned_key(platforms, &digest_of))
 }
 
 /// The manifests of an image's platforms, read from its home where they are not known.
 async fn children(
     shared: &Shared,
-    name: &crate::name::ImageName,
+    name: &ImageName,
     made: &Made,
 ) -> Result<BTreeMap<Platform, Digest>, ApplyError> {
     let Some(image) = shared.work.images.get(name) else { return Ok(BTreeMap::new()) };

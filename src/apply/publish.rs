@@ -144,7 +144,7 @@ impl Publisher<'_> {
     async fn copy_between(&self, from: usize, to: usize, digest: Digest, pinned: Option<Key>) -> Result<(), ApplyError> {
         let (source, target) = (self.repository(from), self.repository(to));
         self.phase(Phase::Blobs, to);
-        let stats = copy_image(&source, &target, digest)
+        let stats = copy_image(&source, &target, &digest, BLOBS_AT_ONCE)
             .await
             .map_err(ApplyError::registry(format!("copying {} from {source} to {target}", self.step.name)))?;
         self.shared.events.send(Kind::BlobsSent {
@@ -223,17 +223,17 @@ impl Publisher<'_> {
     async fn commit(&self, index: usize, digest: Digest, pinned: Option<Key>) -> Result<Digest, ApplyError> {
         let repository = self.repository(index);
         let raw = self.manifest(&repository, digest).await?;
-        let key_tag = self.step.key.tag();
         self.phase(Phase::Record, index);
         let document = self.document(index, digest, pinned);
         let failed = |what: &str, tag: &str| ApplyError::registry(format!("{what} {repository}:{tag}"));
-        repository
-            .attach_record(&raw.descriptor(), &key_tag, &document.to_bytes())
-            .await
-            .map_err(failed("attaching the record of", &key_tag))?;
+        let keys: Vec<Key> = pinned.into_iter().filter(|pinned| *pinned != self.step.key).chain([self.step.key]).collect();
+        for tag in keys.iter().map(Key::tag) {
+            let attached = repository.attach_record(&raw.descriptor(), &tag, &document.to_bytes()).await;
+            attached.map_err(failed("attaching the record of", &tag))?;
+        }
         self.phase(Phase::Key, index);
         let mut standing = digest;
-        for (tag, key) in pinned.iter().map(|key| (key.tag(), *key)).chain([(key_tag.clone(), self.step.key)]) {
+        for (tag, key) in keys.into_iter().map(|key| (key.tag(), key)) {
             repository.put_manifest(By::Tag(&tag), &raw).await.map_err(failed("putting", &tag))?;
             let found = repository.head_manifest(By::Tag(&tag)).await.map_err(failed("reading back", &tag))?;
             let found = found.map(|found| found.digest);

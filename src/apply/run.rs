@@ -176,7 +176,8 @@ impl State {
         };
         let tagged = outcome == RunOutcome::Succeeded && !build_only;
         let images = shared.plan.images.iter().map(|step| self.image_receipt(step, tagged)).collect();
-        let requests = shared.work.client.counters().counts().by_kind();
+        let counted = shared.work.client.counters().counts().requests;
+        let requests = counted.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect();
         let commit = shared.plan.commit.as_ref().map(|commit| commit.id.clone());
         Receipt { format: FORMAT, project: shared.plan.project.clone(), commit, outcome, images, requests }
     }
