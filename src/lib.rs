@@ -46,6 +46,7 @@
 //! | Docker's `config.json` and `certs.d` | for credentials | never |
 
 pub mod digest;
+pub mod exec;
 pub mod fingerprint;
 pub mod lock;
 pub mod manifest;

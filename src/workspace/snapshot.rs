@@ -33,6 +33,11 @@ impl Snapshot {
         &self.files
     }
 
+    /// Where the entries lie on disk.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// Where the bytes of the entry at `path` lie on disk.
     pub fn path_of(&self, path: &RelPath) -> PathBuf {
         match &*self.origin {
