@@ -3,7 +3,7 @@
 //! The layers, lowest first; a module imports strictly lower rows only (`tests/architecture.rs` holds this table):
 //!
 //! ```text
-//! 0  digest name path platform problem reference tree
+//! 0  digest name path pattern platform problem reference tree
 //! 1  dockerfile ignore lock oci project
 //! 2  fingerprint graph manifest
 //! 3  plan
@@ -16,9 +16,12 @@
 //! ```
 
 pub mod digest;
+pub mod dockerfile;
 pub mod fingerprint;
+pub mod ignore;
 pub mod name;
 pub mod path;
+pub mod pattern;
 pub mod platform;
 pub mod problem;
 pub mod project;
