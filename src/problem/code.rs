@@ -60,8 +60,6 @@ codes! {
     StageOrder = "stage-order",
     /// FROM uses an arg that has no value.
     ArgWithoutValue = "arg-without-value",
-    /// FROM or `--from` does not name an image.
-    ImageReference = "image-reference",
     /// A substitution or a quote that cannot be expanded.
     BadSubstitution = "bad-substitution",
     /// A source of COPY, ADD or a bind mount that matches nothing.
@@ -70,7 +68,22 @@ codes! {
     UnknownEnvironment = "unknown-environment",
     /// A pattern of an ignore file that Docker would refuse.
     IgnorePattern = "ignore-pattern",
+    // The lock.
+    /// `deploy.lock` is not a lock file of this version.
+    BadLock = "bad-lock",
+    /// Something from outside has no pin in `deploy.lock`, and `--locked` forbids to add one.
+    MissingPin = "missing-pin",
     // The graph.
+    /// `{{ref 'x'}}` stands in an arg that nothing reachable reads.
+    UnusedRef = "unused-ref",
+    /// A text that stands where an image reference must, and is none.
+    BadReference = "bad-reference",
+    /// An arg of the image that its Dockerfile does not declare.
+    UndeclaredArg = "undeclared-arg",
+    /// A reference to a repository of ours with a tag that no image publishes.
+    UnknownTag = "unknown-tag",
+    /// An image builds on one that is not made for its platform.
+    MissingPlatform = "missing-platform",
     /// Images build on each other in a circle.
     Cycle = "cycle",
     // The command line.
