@@ -41,7 +41,22 @@ codes! {
     UnsupportedVersion = "unsupported-version",
     /// A file of another tool, or an older kind of deploy.yaml.
     OtherTool = "other-tool",
+    // The lock.
+    /// `deploy.lock` is not a lock file of this version.
+    BadLock = "bad-lock",
+    /// Something from outside has no pin in `deploy.lock`, and `--locked` forbids to add one.
+    MissingPin = "missing-pin",
     // The graph.
+    /// `{{ref 'x'}}` stands in an arg that nothing reachable reads.
+    UnusedRef = "unused-ref",
+    /// A text that stands where an image reference must, and is none.
+    BadReference = "bad-reference",
+    /// An arg of the image that its Dockerfile does not declare.
+    UndeclaredArg = "undeclared-arg",
+    /// A reference to a repository of ours with a tag that no image publishes.
+    UnknownTag = "unknown-tag",
+    /// An image builds on one that is not made for its platform.
+    MissingPlatform = "missing-platform",
     /// Images build on each other in a circle.
     Cycle = "cycle",
     // The command line.
