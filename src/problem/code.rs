@@ -155,6 +155,27 @@ codes! {
     MissingPlatform = "missing-platform",
     /// Images build on each other in a circle.
     Cycle = "cycle",
+    // Contexts and the files in them.
+    /// A context, or a part of one, that is not there.
+    MissingContext = "missing-context",
+    /// A part of a context that would stand outside it.
+    BadContextPath = "bad-context-path",
+    /// Two parts of a context give different things at one path.
+    ContextOverlap = "context-overlap",
+    /// A glob that cannot be understood.
+    BadGlob = "bad-glob",
+    /// An input that cannot be read.
+    UnreadableInput = "unreadable-input",
+    /// An input that is a pipe or a device.
+    SpecialFile = "special-file",
+    /// An input that is a Git LFS pointer instead of its contents.
+    LfsPointer = "lfs-pointer",
+    /// An input that is a submodule which was not fetched.
+    EmptySubmodule = "empty-submodule",
+    /// A file that something else makes, and that is not there.
+    GeneratedMissing = "generated-missing",
+    /// An ignore file that docker does not read.
+    IgnoreWithoutEffect = "ignore-without-effect",
     // The command line.
     /// A name or pattern on the command line that no image has.
     UnknownSelection = "unknown-selection",
