@@ -142,6 +142,8 @@ codes! {
     Leak = "leak",
     /// A function without an image in the private ECR of its region.
     LambdaWithoutEcr = "lambda-without-ecr",
+    /// A Dockerfile that the manifest names is not there, or cannot be read.
+    MissingDockerfile = "missing-dockerfile",
     // The graph.
     /// `{{ref 'x'}}` stands in an arg that nothing reachable reads.
     UnusedRef = "unused-ref",
