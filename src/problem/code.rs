@@ -41,6 +41,11 @@ codes! {
     UnsupportedVersion = "unsupported-version",
     /// A file of another tool, or an older kind of deploy.yaml.
     OtherTool = "other-tool",
+    // The lock.
+    /// `deploy.lock` is not a lock file of this version.
+    BadLock = "bad-lock",
+    /// Something from outside has no pin in `deploy.lock`, and `--locked` forbids to add one.
+    MissingPin = "missing-pin",
     // Dockerfiles and ignore files.
     /// A line of a Dockerfile that BuildKit would refuse.
     DockerfileSyntax = "dockerfile-syntax",
