@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{NoProxy, Proxy};
@@ -9,6 +10,9 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::error::Error;
 use super::settings::Settings;
+
+/// How often a silent connection is tried.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Which certificates a client trusts.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +32,10 @@ pub(super) fn client(host: &str, settings: &Settings, trust: Trust<'_>) -> Resul
         .retry(reqwest::retry::never())
         .connect_timeout(settings.connect_timeout)
         .tcp_nodelay(true)
+        // A peer that is gone without a word is found out by the system, even while an answer is waited for.
+        .tcp_keepalive(KEEP_ALIVE)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .http2_keep_alive_timeout(settings.idle_timeout)
         .tls_backend_preconfigured(tls(trust).map_err(wrong)?)
         .no_proxy();
     // Loopback is never asked of a proxy, as in Go's and so Docker's rule.

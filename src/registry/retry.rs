@@ -51,8 +51,13 @@ pub(super) struct Outage {
 impl Outage {
     /// The host answered something useful.
     pub(super) fn over(&self) {
-        self.answered.store(true, Relaxed);
+        self.answered();
         *self.lock() = None;
+    }
+
+    /// The host answered, if badly.
+    pub(super) fn answered(&self) {
+        self.answered.store(true, Relaxed);
     }
 
     fn failed(&self) -> Duration {
@@ -100,8 +105,11 @@ impl Attempts {
             Heal::Time(told) => {
                 let budget = if outage.answered.load(Relaxed) { settings.outage } else { settings.first_contact };
                 let spent = troubled.max(outage.failed());
-                let pause = told.map_or(own, |told| told.max(own).min(settings.longest_pause));
-                (spent + pause <= budget.max(told.unwrap_or_default().min(settings.longest_pause))).then_some(pause)
+                match told {
+                    // Whoever names a pause is there, and is given it whole.
+                    Some(told) => (spent <= budget).then_some(told.max(own).min(settings.longest_pause)),
+                    None => (spent + own <= budget).then_some(own),
+                }
             }
         };
         match (pause, failure.error) {
@@ -125,47 +133,48 @@ mod tests {
         Failure { error: Error::Setup { host: "h".to_owned(), why: "w".to_owned() }, heal }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_dead_host_costs_its_budget_once() {
-        let (settings, outage) = (Settings::default(), Outage::default());
-        let started = Instant::now();
-        let mut first = Attempts::new();
-        while first.wait(&settings, &outage, failure(Heal::Time(None))).await.is_ok() {}
-        assert!(started.elapsed() <= settings.first_contact);
-        assert!(first.made >= 4, "{first:?}");
-        let mut second = Attempts::new();
-        let until = Instant::now() + settings.first_contact;
-        while second.wait(&settings, &outage, failure(Heal::Time(None))).await.is_ok() {}
-        assert!(Instant::now() < until && second.made <= 2, "{second:?}");
+    fn quick() -> Settings {
+        Settings {
+            first_pause: Duration::from_millis(10),
+            first_contact: Duration::from_millis(200),
+            outage: Duration::from_millis(900),
+            ..Settings::default()
+        }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_host_that_answered_before_may_be_away_for_long() {
-        let (settings, outage) = (Settings::default(), Outage::default());
+    /// How many attempts are made until it is given up.
+    async fn made(attempts: &mut Attempts, outage: &Outage, heal: Heal) -> u32 {
+        while attempts.wait(&quick(), outage, failure(heal)).await.is_ok() {}
+        attempts.made
+    }
+
+    #[tokio::test]
+    async fn a_dead_host_costs_its_budget_once() {
+        let outage = Outage::default();
+        let started = Instant::now();
+        assert!(made(&mut Attempts::new(), &outage, Heal::Time(None)).await >= 4);
+        assert!(started.elapsed() <= quick().first_contact, "{:?}", started.elapsed());
+        tokio::time::sleep(quick().first_contact).await;
+        assert_eq!(made(&mut Attempts::new(), &outage, Heal::Time(None)).await, 1, "the next one fails at once");
+    }
+
+    #[tokio::test]
+    async fn a_host_that_answered_before_may_be_away_for_longer() {
+        let outage = Outage::default();
         outage.over();
         let started = Instant::now();
-        let mut attempts = Attempts::new();
-        while attempts.wait(&settings, &outage, failure(Heal::Time(None))).await.is_ok() {}
-        assert!(started.elapsed() > Duration::from_secs(50) && started.elapsed() <= settings.outage);
+        made(&mut Attempts::new(), &outage, Heal::Time(None)).await;
+        assert!(started.elapsed() > quick().first_contact && started.elapsed() <= quick().outage);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_cannot_heal_is_not_repeated_and_a_told_pause_is_kept() {
-        let (settings, outage) = (Settings::default(), Outage::default());
-        assert!(Attempts::new().wait(&settings, &outage, failure(Heal::Never)).await.is_err());
+        let outage = Outage::default();
+        assert_eq!(made(&mut Attempts::new(), &outage, Heal::Never).await, 1);
+        assert_eq!(made(&mut Attempts::new(), &outage, Heal::Attempts).await, quick().attempts);
         let started = Instant::now();
-        let told = Heal::Time(Some(Duration::from_secs(7)));
-        Attempts::new().wait(&settings, &outage, failure(told)).await.unwrap();
-        assert!(started.elapsed() >= Duration::from_secs(7));
-        let mut attempts = Attempts::new();
-        let made = (0..).take_while(|_| true);
-        let mut count = 0;
-        for _ in made {
-            if attempts.wait(&settings, &outage, failure(Heal::Attempts)).await.is_err() {
-                break;
-            }
-            count += 1;
-        }
-        assert_eq!(count + 1, settings.attempts);
+        let told = Heal::Time(Some(Duration::from_millis(300)));
+        Attempts::new().wait(&quick(), &outage, failure(told)).await.unwrap();
+        assert!(started.elapsed() >= Duration::from_millis(300));
     }
 }

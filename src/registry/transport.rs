@@ -227,6 +227,7 @@ impl Transport {
             Ok(reply) => reply?,
             Err(_) => return Err(unreachable(call, format!("not done within {} s", whole.as_secs()))),
         };
+        host.outage.answered();
         let heal = match reply.status().as_u16() {
             429 | 502 | 503 | 504 => Heal::Time(reply.retry_after()),
             408 | 500 => Heal::Attempts,
