@@ -45,6 +45,7 @@ mod store;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod transfer;
 mod transport;
 mod upload;

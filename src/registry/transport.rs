@@ -18,11 +18,12 @@ use super::challenge::Scope;
 use super::counters::{Counters, RequestKind};
 use super::credentials::Credentials;
 use super::error::{Answer, Error, Request};
-use super::http::{Trust, client};
+use super::http::client;
 use super::name::RepositoryName;
 use super::presence::Presence;
 use super::retry::{Attempts, Failure, Heal, Outage};
 use super::settings::Settings;
+use super::tls::Trust;
 
 /// How much of an answer is read where nothing of interest is in it, or an error.
 const SMALL: usize = 64 * 1024;
@@ -434,9 +435,7 @@ fn broken(call: &Call, error: &reqwest::Error) -> Failure {
     let mut untrusted = false;
     let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
     while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        untrusted |=
-            error.is::<rustls::Error>() || inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
+        untrusted |= is_tls(error);
         let text = error.to_string();
         if reasons.last() != Some(&text) {
             reasons.push(text);
@@ -450,4 +449,10 @@ fn broken(call: &Call, error: &reqwest::Error) -> Failure {
     };
     let failure = unreachable(call, reason);
     if untrusted { Failure { heal: Heal::Never, ..failure } } else { failure }
+}
+
+/// Whether TLS itself failed: perhaps inside of I/O errors, which do not show what they wrap as their source.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| is_tls(wrapped))
 }

@@ -27,6 +27,11 @@ impl Head {
             let Some((name, value)) = line.trim_end().split_once(':') else { break };
             headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
+        // As a proxy it is asked with the whole address.
+        let target = match target.strip_prefix("http://").and_then(|rest| rest.find('/').map(|at| &rest[at..])) {
+            Some(path) => path.to_owned(),
+            None => target,
+        };
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         Some(Self { method, path: path.to_owned(), query: pairs.iter().cloned().collect(), pairs, headers })
@@ -64,7 +69,7 @@ impl Response {
         Self::new(status).with("Content-Type", "application/json").body(body.to_string())
     }
 
-    pub(super) fn with(mut self, name: &str, value: impl ToString) -> Self {
+    pub(super) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
     }

@@ -20,7 +20,9 @@ pub(super) async fn connection(stream: TcpStream, state: Arc<Mutex<State>>) {
             state.lock().unwrap().log.push(logged(&line, &head, 0));
             std::future::pending::<()>().await;
         }
+        busy(&state, 1);
         let received = body(&mut stream, length, matches!(fault, Some(Action::ReadSlowly))).await;
+        busy(&state, -1);
         let whole = received.len() == head.length();
         let response = {
             let mut state = state.lock().unwrap();
@@ -33,7 +35,7 @@ pub(super) async fn connection(stream: TcpStream, state: Arc<Mutex<State>>) {
                     if matches!(fault, Some(Action::ForgetUploads)) {
                         state.uploads.clear();
                     }
-                    let answer = state.refuse(&head).unwrap_or_else(|| state.answer(&head, received, whole));
+                    let answer = state.refuse(&head, &received).unwrap_or_else(|| state.answer(&head, received, whole));
                     if !whole && !state.options.sessions_survive {
                         state.uploads.clear();
                     }
@@ -55,6 +57,12 @@ pub(super) async fn connection(stream: TcpStream, state: Arc<Mutex<State>>) {
             return reset(stream);
         }
     }
+}
+
+fn busy(state: &Mutex<State>, change: isize) {
+    let mut state = state.lock().unwrap();
+    let now = state.busy.0.saturating_add_signed(change);
+    state.busy = (now, state.busy.1.max(now));
 }
 
 fn logged(line: &str, head: &Head, body: usize) -> Logged {

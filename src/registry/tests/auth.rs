@@ -1,6 +1,6 @@
 use super::super::testing::{Action, Auth, Fault, Options, TestRegistry};
-use super::super::{By, Repository, RequestKind, push_image};
-use super::{Folder, anonymous, at, logged_in};
+use super::super::{By, Credential, Repository, RequestKind, Secret, push_image};
+use super::{Folder, anonymous, at, logged_in, logged_in_by};
 
 #[tokio::test]
 async fn basic_is_sent_when_asked_for_and_from_then_on() {
@@ -115,4 +115,71 @@ async fn uploads_sent_elsewhere_carry_no_credentials() {
     repository.ensure_blob(&blob, &folder.store.source(&blob.digest), &[]).await.unwrap();
     assert_eq!(elsewhere.seen("PUT")[0].authorization, "");
     assert!(elsewhere.state().repositories["team/app"].blobs.contains_key(&blob.digest));
+}
+
+#[tokio::test]
+async fn identity_tokens_are_exchanged_and_registry_tokens_sent_as_they_are() {
+    let registry = TestRegistry::start(Options { auth: Auth::Token { uses: 1000 }, ..Options::default() }).await;
+    let client = logged_in_by(&registry.host, r#"{"identitytoken": "r3fresh"}"#);
+    assert!(!client.blob_exists(&at(&registry, "team/app"), crate::digest::Digest::of(b"x")).await.unwrap());
+    assert_eq!(registry.seen("POST /token").len(), 1);
+
+    registry.state().tokens.insert("as-is".to_owned(), Default::default());
+    registry.state().tokens.get_mut("as-is").unwrap().1 = 10;
+    let client = logged_in_by(&registry.host, r#"{"registrytoken": "as-is"}"#);
+    assert!(!client.blob_exists(&at(&registry, "team/app"), crate::digest::Digest::of(b"x")).await.unwrap());
+    assert_eq!(client.counters().of(RequestKind::Token), 0);
+}
+
+#[tokio::test]
+async fn a_stale_login_does_not_hide_what_everybody_may_read() {
+    let options = Options { auth: Auth::Token { uses: 1000 }, anonymous_pull: true, ..Options::default() };
+    let registry = TestRegistry::start(options).await;
+    registry.state().password = "changed".to_owned();
+    let client = logged_in(&registry.host);
+    let repository = Repository::remote(&client, at(&registry, "team/app"));
+    assert_eq!(repository.head_manifest(By::Tag("a")).await.unwrap(), None);
+    let folder = Folder::new();
+    let image = folder.image(&[(1, 10)]).await;
+    let error = push_image(&repository, &folder.store, &image, &[], 1).await.unwrap_err();
+    assert_eq!(error.status(), Some(401), "for writing, the stale login is said: {error}");
+}
+
+/// Gives an old password until it is told that it was refused.
+struct Renewing;
+
+impl super::super::Credentials for Renewing {
+    fn for_host<'a>(
+        &'a self,
+        _: &'a str,
+        fresh: bool,
+    ) -> futures::future::BoxFuture<'a, Result<Option<Credential>, super::super::CredentialError>> {
+        let password = Secret::new(if fresh || RENEWED.get().is_some() { "hunter2" } else { "old" });
+        if fresh {
+            let _ = RENEWED.set(());
+        }
+        Box::pin(std::future::ready(Ok(Some(Credential::Password { username: "ada".to_owned(), password }))))
+    }
+}
+
+static RENEWED: std::sync::OnceLock<()> = std::sync::OnceLock::new();
+
+#[tokio::test]
+async fn a_password_that_expired_is_asked_for_again() {
+    let registry = TestRegistry::start(Options { auth: Auth::Basic, ..Options::default() }).await;
+    registry.fail(Fault {
+        on: "HEAD",
+        times: 1,
+        action: Action::Answer(401, vec![("WWW-Authenticate", "Basic".into())], ""),
+    });
+    registry.fail(Fault {
+        on: "HEAD",
+        times: 1,
+        action: Action::Answer(403, vec![], "Your authorization token has expired"),
+    });
+    let client = super::super::Client::new(super::quick(), std::sync::Arc::new(Renewing));
+    let repository = Repository::remote(&client, at(&registry, "team/app"));
+    // The first request learns that Basic is wanted, the second is refused as ECR refuses a token of yesterday.
+    repository.head_manifest(By::Tag("a")).await.unwrap_err();
+    assert_eq!(repository.head_manifest(By::Tag("a")).await.unwrap(), None);
 }

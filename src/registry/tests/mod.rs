@@ -4,7 +4,9 @@ mod auth;
 mod faults;
 mod images;
 mod operations;
+mod real;
 mod soak;
+mod transport;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +39,12 @@ fn anonymous() -> Client {
 
 /// `ada` at `host`.
 fn logged_in(host: &str) -> Client {
-    let config = format!(r#"{{"auths": {{"{host}": {{"username": "ada", "password": "hunter2"}}}}}}"#);
+    logged_in_by(host, r#"{"username": "ada", "password": "hunter2"}"#)
+}
+
+/// With an entry of `auths` for `host`.
+fn logged_in_by(host: &str, auth: &str) -> Client {
+    let config = format!(r#"{{"auths": {{"{host}": {auth}}}}}"#);
     let environment = DockerEnvironment { auth_config: Some(config), ..DockerEnvironment::default() };
     Client::new(quick(), Arc::new(DockerCredentials::load(environment).unwrap()))
 }

@@ -5,7 +5,7 @@ use crate::digest::Digest;
 use crate::oci::{Descriptor, media_type};
 
 /// What every registry must be able to do, in a repository that does not exist yet.
-async fn all_operations(client: &Client, name: &RepositoryName) {
+pub(super) async fn all_operations(client: &Client, name: &RepositoryName) {
     let repository = Repository::remote(client, name.clone());
     let nothing = Digest::of(b"nothing");
     assert_eq!(client.head_manifest(name, By::Tag("v1")).await.unwrap(), None);
@@ -75,7 +75,7 @@ async fn a_real_registry_can_do_everything() {
 }
 
 /// The registry that the environment names, or `None` after a line that says so.
-fn real_registry(test: &str) -> Option<String> {
+pub(super) fn real_registry(test: &str) -> Option<String> {
     let wanted = std::env::var("ORCHESTRATE_TEST_REAL").is_ok_and(|value| value == "1");
     if let (true, Ok(host)) = (wanted, std::env::var("ORCHESTRATE_TEST_REGISTRY")) {
         return Some(host);
@@ -84,7 +84,7 @@ fn real_registry(test: &str) -> Option<String> {
     None
 }
 
-fn skipped(test: &str, why: &str) {
+pub(super) fn skipped(test: &str, why: &str) {
     let line = format!("SKIPPED: {test}: {why}");
     eprintln!("{line}");
     if let Ok(path) = std::env::var("ORCHESTRATE_SKIP_LOG") {

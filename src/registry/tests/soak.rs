@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::testing::{Options, TestRegistry};
-use super::super::{By, Repository, RepositoryName, push_image};
+use super::super::{By, Client, Repository, RepositoryName, copy_image, push_image};
+use super::operations::real_registry;
 use super::{Folder, anonymous};
 
 /// Passes connections on to `to`; one in 20 is reset after some bytes, others wait.
@@ -54,40 +55,55 @@ async fn pass(client: TcpStream, to: String, resets: Arc<AtomicU64>) {
     }
 }
 
-/// 40 images over a network that breaks: all arrive, each is what it was.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_images_get_through_a_bad_network() {
-    let registry = TestRegistry::start(Options::default()).await;
-    let (host, resets) = bad_network(registry.host.clone()).await;
+/// Images over a network that breaks: all arrive, each is what it was.
+async fn soak(to: String, prefix: &str, images: usize) -> (Client, u64) {
+    let (host, resets) = bad_network(to).await;
     let client = anonymous();
     let folder = Folder::new();
-    let mut images = Vec::new();
-    for number in 0..40 {
-        images.push(folder.image(&[(1, 400_000), (1000 + number, 300_000), (2000 + number, 20_000)]).await);
+    let mut digests = Vec::new();
+    for number in 0..images as u64 {
+        digests.push(folder.image(&[(1, 400_000), (1000 + number, 300_000), (2000 + number, 20_000)]).await);
     }
-    let pushes = images.iter().enumerate().map(|(number, image)| {
-        let repository = Repository::remote(&client, RepositoryName::new(&host, format!("app{}", number % 5)));
-        let store = folder.store.clone();
+    let repository =
+        |number: usize| Repository::remote(&client, RepositoryName::new(&host, format!("{prefix}{}", number % 5)));
+    let pushes = digests.iter().enumerate().map(|(number, image)| {
+        let (repository, store) = (repository(number), folder.store.clone());
         async move {
-            let pushed = push_image(&repository, &store, image, &[], 3).await?;
+            push_image(&repository, &store, image, &[], 3).await?;
             let manifest = store.manifest(image).await?.unwrap();
-            repository.put_manifest(By::Tag(&format!("v{number}")), &manifest).await?;
-            Ok::<_, super::super::Error>(pushed)
+            repository.put_manifest(By::Tag(&format!("v{number}")), &manifest).await
         }
     });
     for pushed in futures::future::join_all(pushes).await {
         pushed.unwrap();
     }
-    for (number, image) in images.iter().enumerate() {
-        let repository = Repository::remote(&client, RepositoryName::new(&host, format!("app{}", number % 5)));
-        let tagged = repository.head_manifest(By::Tag(&format!("v{number}"))).await.unwrap().unwrap();
+    for (number, image) in digests.iter().enumerate() {
+        let tagged = repository(number).head_manifest(By::Tag(&format!("v{number}"))).await.unwrap().unwrap();
         assert_eq!(tagged.digest, *image);
+        // Reads every blob with its digest verified.
+        let copy = tempfile::tempdir().unwrap();
+        copy_image(&repository(number), &Repository::layout(copy.path()), image, 2).await.unwrap();
     }
+    let resets = resets.load(Relaxed);
+    assert!(resets > images as u64 / 2, "the network was good: {resets} resets");
+    (client, resets)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_images_get_through_a_bad_network() {
+    let registry = TestRegistry::start(Options::default()).await;
+    let (client, resets) = soak(registry.host.clone(), "app", 40).await;
+    eprintln!("{resets} resets, {:?}", client.counters().counts());
     for repo in registry.state().repositories.values() {
         for (digest, bytes) in &repo.blobs {
             assert_eq!(crate::digest::Digest::of(bytes), *digest);
         }
     }
-    let counts = client.counters().counts();
-    assert!(resets.load(Relaxed) > 20 && counts.retries > 20, "the network was good: {counts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_registry_is_reached_through_a_bad_network() {
+    let Some(host) = real_registry("registry::a_real_registry_is_reached_through_a_bad_network") else { return };
+    let (client, resets) = soak(host, &format!("registry-soak/{}-", std::process::id()), 15).await;
+    eprintln!("{resets} resets, {:?}", client.counters().counts());
 }
