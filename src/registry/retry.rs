@@ -10,6 +10,9 @@ use super::settings::Settings;
 /// The longest pause where the registry names none: a registry that comes back is noticed within it.
 const LONGEST_OWN_PAUSE: Duration = Duration::from_secs(4);
 
+/// How long a host that was given up is not asked again.
+const GIVEN_UP_FOR: Duration = Duration::from_secs(10);
+
 /// One failed attempt, and what may heal it.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -45,14 +48,29 @@ impl From<Error> for Failure {
 #[derive(Debug, Default)]
 pub(super) struct Outage {
     answered: AtomicBool,
-    since: Mutex<Option<Instant>>,
+    state: Mutex<Away>,
+}
+
+#[derive(Debug, Default)]
+struct Away {
+    since: Option<Instant>,
+    given_up: Option<GivenUp>,
+}
+
+/// That a host was given up, and how.
+#[derive(Clone, Debug)]
+pub(super) struct GivenUp {
+    until: Instant,
+    pub(super) reason: String,
+    pub(super) attempts: u32,
+    pub(super) elapsed: Duration,
 }
 
 impl Outage {
     /// The host answered something useful.
     pub(super) fn over(&self) {
         self.answered();
-        *self.lock() = None;
+        *self.lock() = Away::default();
     }
 
     /// The host answered, if badly.
@@ -60,12 +78,21 @@ impl Outage {
         self.answered.store(true, Relaxed);
     }
 
-    fn failed(&self) -> Duration {
-        self.lock().get_or_insert_with(Instant::now).elapsed()
+    /// Whether somebody has just used up the host's budget: then nobody else need wait for it too.
+    pub(super) fn given_up(&self) -> Option<GivenUp> {
+        self.lock().given_up.clone().filter(|given_up| given_up.until > Instant::now())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        self.since.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn failed(&self) -> Duration {
+        self.lock().since.get_or_insert_with(Instant::now).elapsed()
+    }
+
+    fn give_up(&self, given_up: GivenUp) {
+        self.lock().given_up = Some(given_up);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Away> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -96,20 +123,27 @@ impl Attempts {
     pub(super) async fn wait(&mut self, settings: &Settings, outage: &Outage, failure: Failure) -> Result<(), Error> {
         self.made += 1;
         self.in_a_row += 1;
-        let troubled = self.trouble_since.get_or_insert_with(Instant::now).elapsed();
         let own = settings.first_pause.saturating_mul(1 << (self.in_a_row - 1).min(16)).min(LONGEST_OWN_PAUSE);
         let own = own.mul_f64(rand::random_range(0.5..=1.0));
+        let since_failure = self.trouble_since.get_or_insert_with(Instant::now).elapsed();
+        let answered = outage.answered.load(Relaxed);
+        // A host that never answered is given little time, its first silence included.
+        let (budget, troubled) =
+            if answered { (settings.outage, since_failure) } else { (settings.first_contact, self.started.elapsed()) };
+        let mut lost = false;
         let pause = match failure.heal {
             Heal::Never => None,
             Heal::Attempts => (self.in_a_row < settings.attempts).then_some(own),
-            Heal::Time(told) => {
-                let budget = if outage.answered.load(Relaxed) { settings.outage } else { settings.first_contact };
+            // Whoever names a pause is there, and is given it whole.
+            Heal::Time(Some(told)) => {
                 let spent = troubled.max(outage.failed());
-                match told {
-                    // Whoever names a pause is there, and is given it whole.
-                    Some(told) => (spent <= budget).then_some(told.max(own).min(settings.longest_pause)),
-                    None => (spent + own <= budget).then_some(own),
-                }
+                (spent <= budget).then_some(told.max(own).min(settings.longest_pause))
+            }
+            Heal::Time(None) => {
+                let away = outage.failed();
+                // A host that others are well served by is not lost for the sake of one request.
+                lost = !answered || away + own > budget;
+                (troubled.max(away) + own <= budget).then_some(own)
             }
         };
         match (pause, failure.error) {
@@ -117,8 +151,13 @@ impl Attempts {
                 tokio::time::sleep(pause).await;
                 Ok(())
             }
-            (None, Error::Unreachable { request, reason, .. }) => {
-                Err(Error::Unreachable { request, reason, attempts: self.made, elapsed: self.started.elapsed() })
+            (None, Error::Unreachable { request, reason, .. }) if failure.heal != Heal::Never => {
+                let (attempts, elapsed) = (self.made, self.started.elapsed());
+                if lost {
+                    let until = Instant::now() + GIVEN_UP_FOR;
+                    outage.give_up(GivenUp { until, reason: reason.clone(), attempts, elapsed });
+                }
+                Err(Error::Unreachable { request, reason, attempts, elapsed })
             }
             (None, error) => Err(error),
         }
@@ -153,7 +192,7 @@ mod tests {
         let outage = Outage::default();
         let started = Instant::now();
         assert!(made(&mut Attempts::new(), &outage, Heal::Time(None)).await >= 4);
-        assert!(started.elapsed() <= quick().first_contact, "{:?}", started.elapsed());
+        assert!(started.elapsed() < quick().first_contact * 2, "{:?}", started.elapsed());
         tokio::time::sleep(quick().first_contact).await;
         assert_eq!(made(&mut Attempts::new(), &outage, Heal::Time(None)).await, 1, "the next one fails at once");
     }
@@ -164,7 +203,7 @@ mod tests {
         outage.over();
         let started = Instant::now();
         made(&mut Attempts::new(), &outage, Heal::Time(None)).await;
-        assert!(started.elapsed() > quick().first_contact && started.elapsed() <= quick().outage);
+        assert!(started.elapsed() > quick().first_contact && started.elapsed() < quick().outage * 2);
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ use super::error::{Answer, Error, Request};
 use super::http::client;
 use super::name::RepositoryName;
 use super::presence::Presence;
-use super::retry::{Attempts, Failure, Heal, Outage};
+use super::retry::{Attempts, Failure, GivenUp, Heal, Outage};
 use super::settings::Settings;
 use super::tls::Trust;
 
@@ -202,6 +202,10 @@ impl Transport {
             return self.attempt(&host, call, call.authorization.as_ref()).await;
         }
         let _gate = if host.contacted.load(Relaxed) { None } else { Some(host.gate.lock().await) };
+        if let Some(GivenUp { reason, attempts, elapsed, .. }) = host.outage.given_up() {
+            let request = Box::new(call.request());
+            return Err(Error::Unreachable { request, reason, attempts, elapsed }.into());
+        }
         let used = host.authorizer.header(self, call).await?;
         let reply = self.attempt(&host, call, used.as_ref()).await?;
         host.contacted.store(true, Relaxed);

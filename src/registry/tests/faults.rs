@@ -256,6 +256,18 @@ async fn a_registry_that_was_never_there_fails_fast_for_all() {
 }
 
 #[tokio::test]
+async fn a_registry_that_says_nothing_costs_its_budget_once() {
+    let (registry, _, repository) = start(Options::default()).await;
+    registry.fail(times("HEAD", 1000, Action::Hang));
+    let started = Instant::now();
+    let tags: Vec<String> = (0..50).map(|number| format!("t{number}")).collect();
+    let answers = futures::future::join_all(tags.iter().map(|tag| repository.head_manifest(By::Tag(tag)))).await;
+    assert!(answers.iter().all(|answer| matches!(answer, Err(Error::Unreachable { .. }))));
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert_eq!(registry.seen("HEAD").len(), 1);
+}
+
+#[tokio::test]
 async fn a_full_disk_over_there_is_told() {
     let (registry, client, repository) = start(Options::default()).await;
     let folder = Folder::new();
