@@ -25,6 +25,7 @@
 
 mod auth;
 mod body;
+mod call;
 mod challenge;
 mod client;
 mod counters;
@@ -36,6 +37,7 @@ mod layout;
 mod name;
 mod presence;
 mod record;
+mod reply;
 mod repository;
 mod retry;
 mod secret;
