@@ -142,7 +142,7 @@ impl Picker<'_> {
         if excludes.is_empty() {
             self.take(self.tree.below(&place));
         } else {
-            self.filtered(&place, place.as_bytes().len(), None, (excludes, Matched::default()));
+            self.filtered(&place, place.as_bytes().len(), None, (excludes, &Matched::default()));
         }
         Ok(())
     }
@@ -273,12 +273,12 @@ impl Picker<'_> {
         }
         let strip = start.as_bytes().len();
         if inner.is_root() {
-            self.filtered(&start, strip, None, (excludes, Matched::default()));
+            self.filtered(&start, strip, None, (excludes, &Matched::default()));
             return Ok(());
         }
         let bad = (inner.clone(), "is not a pattern: a `[` is open, or it ends with a backslash");
         let include = Excludes::new(vec![Pattern::new(inner.as_bytes()).map_err(|_| bad)?]);
-        self.filtered(&start, strip, Some((&include, Matched::default())), (excludes, Matched::default()));
+        self.filtered(&start, strip, Some((&include, &Matched::default())), (excludes, &Matched::default()));
         Ok(())
     }
 
@@ -287,8 +287,8 @@ impl Picker<'_> {
         &mut self,
         folder: &RelPath,
         strip: usize,
-        include: Option<(&Excludes, Matched)>,
-        (excludes, state): (&Excludes, Matched),
+        include: Option<(&Excludes, &Matched)>,
+        (excludes, state): (&Excludes, &Matched),
     ) {
         if include.is_none() && excludes.is_empty() {
             self.take(self.tree.below(folder));
@@ -298,13 +298,13 @@ impl Picker<'_> {
         for index in children(tree, folder) {
             let node = &tree.nodes()[index];
             let path = below(&node.path, strip);
-            let (verdict, state) = excludes.folder(path, &state);
-            let (included, inner) = match &include {
+            let (verdict, state) = excludes.folder(path, state);
+            let (included, inner) = match include {
                 None => (true, None),
                 Some((patterns, state)) => {
                     let (verdict, state) = patterns.folder(path, state);
                     // What lies below a match is included whole.
-                    let inner = (!verdict.is_excluded()).then_some((*patterns, state));
+                    let inner = (!verdict.is_excluded()).then_some((patterns, state));
                     (verdict.is_excluded(), inner)
                 }
             };
@@ -312,7 +312,8 @@ impl Picker<'_> {
                 self.take_with_parents(&node.path);
             }
             if node.kind == NodeKind::Folder && (!verdict.is_excluded() || excludes.may_keep_below(path)) {
-                self.filtered(&node.path, strip, inner, (excludes, state));
+                let inner = inner.as_ref().map(|(patterns, state)| (*patterns, state));
+                self.filtered(&node.path, strip, inner, (excludes, &state));
             }
         }
     }
