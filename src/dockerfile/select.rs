@@ -376,7 +376,7 @@ fn split_wild(path: &RelPath) -> (RelPath, Vec<u8>) {
 
 fn patterns(texts: &[String]) -> Option<Excludes> {
     let texts = texts.iter().filter(|text| !text.trim().is_empty());
-    let patterns: Result<Vec<_>, _> = texts.map(|text| Pattern::new(text.trim_start_matches('/').as_bytes())).collect();
+    let patterns: Result<Vec<_>, _> = texts.map(|text| Pattern::new(text.as_bytes())).collect();
     patterns.ok().map(Excludes::new)
 }
 
