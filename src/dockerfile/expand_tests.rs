@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn values() -> BTreeMap<String, String> {
-    let pairs = [("x", "val"), ("empty", ""), ("path", "/a/b/c.tar.gz"), ("sp", "a b"), ("str", "foobarbaz"), ("1", "one")];
+    let pairs =
+        [("x", "val"), ("empty", ""), ("path", "/a/b/c.tar.gz"), ("sp", "a b"), ("str", "foobarbaz"), ("1", "one")];
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 

@@ -212,15 +212,21 @@ impl Picker<'_> {
     /// The paths below `folder` of which each part matches its pattern.
     fn descend(&self, folder: &RelPath, globs: &[Glob], found: &mut Vec<RelPath>) {
         let Some((first, rest)) = globs.split_first() else { return };
-        for index in children(self.tree, folder) {
+        let mut enter = |index: usize| {
             let node = &self.tree.nodes()[index];
-            if !first.matches(node.path.name()) {
-                continue;
-            }
             if rest.is_empty() {
                 found.push(node.path.clone());
             } else if node.kind == NodeKind::Folder {
                 self.descend(&node.path, rest, found);
+            }
+        };
+        if let Some(name) = first.literal() {
+            self.tree.find(&folder.join(name.as_bytes())).into_iter().for_each(enter);
+            return;
+        }
+        for index in children(self.tree, folder) {
+            if first.matches(self.tree.nodes()[index].path.name()) {
+                enter(index);
             }
         }
     }

@@ -20,9 +20,24 @@ fn tree(names: &[&str]) -> Tree {
 
 fn context() -> Tree {
     tree(&[
-        "a.txt", "a-b", "busybox", "dangling -> nowhere", "dir/", "dir/b.txt", "dir/empty/", "dir/sub/", "dir/sub/c.txt",
-        "dir/up -> ../../../a.txt", "dir.d/", "dir.d/x", "la -> a.txt", "labs -> /dir/b.txt", "ld -> dir", "loop -> loop",
-        "we[i]rd", "in -> ld/sub",
+        "a.txt",
+        "a-b",
+        "busybox",
+        "dangling -> nowhere",
+        "dir/",
+        "dir/b.txt",
+        "dir/empty/",
+        "dir/sub/",
+        "dir/sub/c.txt",
+        "dir/up -> ../../../a.txt",
+        "dir.d/",
+        "dir.d/x",
+        "la -> a.txt",
+        "labs -> /dir/b.txt",
+        "ld -> dir",
+        "loop -> loop",
+        "we[i]rd",
+        "in -> ld/sub",
     ])
 }
 
@@ -47,30 +62,30 @@ const ALL: &str = "a-b a.txt busybox dangling dir dir.d dir.d/x dir/b.txt dir/em
 #[test]
 fn sources_as_buildkit_reads_them() {
     for (pattern, want) in [
-        ("a.txt", "a.txt"),                                                        // seen
-        ("/a.txt", "a.txt"),                                                       // seen
-        ("../a.txt", "a.txt"),                                                     // seen
-        ("a.txt/", "a.txt"),                                                       // seen
-        ("dir/../a.txt", "a.txt"),                                                 // seen
-        ("nodir/../a.txt", "a.txt"),                                               // seen
-        ("ld/../a.txt", "a.txt"),                                                  // seen
-        (".", ALL),                                                                // seen
-        ("", ALL),                                                                 // seen
+        ("a.txt", "a.txt"),          // seen
+        ("/a.txt", "a.txt"),         // seen
+        ("../a.txt", "a.txt"),       // seen
+        ("a.txt/", "a.txt"),         // seen
+        ("dir/../a.txt", "a.txt"),   // seen
+        ("nodir/../a.txt", "a.txt"), // seen
+        ("ld/../a.txt", "a.txt"),    // seen
+        (".", ALL),                  // seen
+        ("", ALL),                   // seen
         ("/", ALL),
-        ("dir", "dir dir/b.txt dir/empty dir/sub dir/sub/c.txt dir/up"),           // seen
-        ("./dir/./sub", "dir dir/sub dir/sub/c.txt"),                              // seen
+        ("dir", "dir dir/b.txt dir/empty dir/sub dir/sub/c.txt dir/up"), // seen
+        ("./dir/./sub", "dir dir/sub dir/sub/c.txt"),                    // seen
         ("dir/sub/c.txt", "dir dir/sub dir/sub/c.txt"),
-        ("la", "a.txt la"),                                                        // seen
-        ("labs", "dir dir/b.txt labs"),                                            // seen
-        ("dir/up", "a.txt dir dir/up"),                                            // seen
-        ("ld/b.txt", "dir dir/b.txt ld"),                                          // seen
+        ("la", "a.txt la"),               // seen
+        ("labs", "dir dir/b.txt labs"),   // seen
+        ("dir/up", "a.txt dir dir/up"),   // seen
+        ("ld/b.txt", "dir dir/b.txt ld"), // seen
         ("in", "dir dir/sub dir/sub/c.txt in ld"),
-        ("nothing*", ""),                                                          // seen
+        ("nothing*", ""), // seen
         ("a*", "a-b a.txt"),
-        ("*/b.txt", "dir dir/b.txt"),                                              // seen
-        ("l?/b.txt", ""),                                                          // seen: links are not walked
-        ("dir/*", "a.txt dir dir/b.txt dir/empty dir/sub dir/sub/c.txt dir/up"),   // seen
-        ("dir/**", "a.txt dir dir/b.txt dir/empty dir/sub dir/sub/c.txt dir/up"),  // seen
+        ("*/b.txt", "dir dir/b.txt"),                                             // seen
+        ("l?/b.txt", ""),                                                         // seen: links are not walked
+        ("dir/*", "a.txt dir dir/b.txt dir/empty dir/sub dir/sub/c.txt dir/up"),  // seen
+        ("dir/**", "a.txt dir dir/b.txt dir/empty dir/sub dir/sub/c.txt dir/up"), // seen
         ("dir/*/c.txt", "dir dir/sub dir/sub/c.txt"),
         ("dir[.]d/x", "dir.d dir.d/x"),
         ("we[[]i]rd", "we[i]rd"),
@@ -164,7 +179,8 @@ fn many_images_over_one_large_tree_are_fast() {
     let tree = tree(&all);
     let start = std::time::Instant::now();
     for image in 0..1000 {
-        let selection = select(&tree, &[read(&format!("d{image:03}")), read(&format!("d{image:03}/f*")), read("*/f0001")]);
+        let selection =
+            select(&tree, &[read(&format!("d{image:03}")), read(&format!("d{image:03}/f*")), read("*/f0001")]);
         assert_eq!(selection.len(), 201 + 999 * 2);
         let whole = select(&tree, &[read(".")]);
         assert_eq!(whole.runs.len(), 1);
