@@ -44,7 +44,7 @@ pub async fn build(
             }
         }
     });
-    let buildkit = work.buildkit.get().await?;
+    let buildkit = work.buildkit.get().await.map_err(|error| ApplyError::Builder { error })?;
     let built = buildkit.build(request, run.store, sender, run.cancel.clone()).await;
     // What the builder said is shown before the end of the step is announced.
     let _ = progress.await;
@@ -114,10 +114,7 @@ impl Parents<'_> {
         };
         let held: Vec<_> = made.held.iter().filter_map(reference).collect();
         let own = dependent.image.destinations.first().map(|destination| &destination.registry);
-        held.iter()
-            .find(|(registry, _)| Some(*registry) == own)
-            .or(held.first())
-            .map(|(_, reference)| reference.clone())
+        held.iter().find(|(registry, _)| Some(*registry) == own).or(held.first()).map(|(_, reference)| reference.clone())
     }
 
     /// The parent as a context: pulled, or from a folder of blobs.
@@ -162,9 +159,7 @@ fn request(
         // A reference that is written in the Dockerfile, or an image that is in no registry, comes as a named context.
         let name = match &used.written {
             Some(reference) => Some(reference.familiar()),
-            None if parents.pulled(image, &used.image).is_none() => {
-                placeholder(&used.image).parse().ok().map(|reference: crate::reference::Reference| reference.familiar())
-            }
+            None if parents.pulled(image, &used.image).is_none() => placeholder(&used.image).parse().ok().map(|reference: crate::reference::Reference| reference.familiar()),
             None => None,
         };
         if let (Some(name), Some(source)) = (name, parents.context(image, &used.image, &used.platform)) {

@@ -15,8 +15,12 @@ pub enum ApplyError {
     #[error("{0}")]
     Build(String),
     /// BuildKit itself: it cannot be reached, or does not do as it should.
-    #[error("{0}")]
-    Builder(#[from] BuildError),
+    #[error("{error}{}", error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default())]
+    Builder {
+        /// What it said.
+        #[source]
+        error: BuildError,
+    },
     /// A registry.
     #[error("{what}: {error}{}", error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default())]
     Registry {
@@ -30,9 +34,7 @@ pub enum ApplyError {
     #[error("{0}")]
     Workspace(#[from] workspace::Error),
     /// What was read back is not what was written.
-    #[error(
-        "{reference} holds {found} after it was given {written}\nhelp: the registry does not keep what it is sent; nothing was tagged"
-    )]
+    #[error("{reference} holds {found} after it was given {written}\nhelp: the registry does not keep what it is sent; nothing was tagged")]
     ReadBack {
         /// Repository and tag.
         reference: String,
@@ -42,9 +44,7 @@ pub enum ApplyError {
         found: String,
     },
     /// Somebody else moved a tag.
-    #[error(
-        "the tag {reference} was moved to {found} after it was planned; it was left alone\nhelp: run `orchestrate plan` again"
-    )]
+    #[error("the tag {reference} was moved to {found} after it was planned; it was left alone\nhelp: run `orchestrate plan` again")]
     TagMoved {
         /// Repository and tag.
         reference: String,
@@ -78,7 +78,7 @@ impl ApplyError {
 impl ApplyError {
     /// A build that failed: the words of the builder, the instruction in the Dockerfile, the end of the log.
     pub fn build(image: &ImageName, dockerfile: &Source, error: BuildError) -> Self {
-        let BuildError::Failed { message, vertex, location, log_tail } = error else { return Self::Builder(error) };
+        let BuildError::Failed { message, vertex, location, log_tail } = error else { return Self::Builder { error } };
         let mut text = format!("the build of {image} failed: {message}");
         if let Some((first, last)) = location {
             let _ = write!(text, "\n  --> {}:{first}", dockerfile.name());

@@ -255,7 +255,7 @@ impl Workspace {
         choices: Vec<(usize, Result<Choice, Failure>)>,
     ) -> Vec<(usize, Outcome)> {
         let mut outcomes = Vec::with_capacity(choices.len());
-        let mut made: Vec<(usize, (usize, [u8; 32]), Choice)> = Vec::new();
+        let mut made = Vec::new();
         for (index, choice) in choices {
             match choice {
                 Err(failure) => {
@@ -266,8 +266,7 @@ impl Workspace {
             }
         }
         let mut seen = HashSet::new();
-        let new: Vec<&(usize, (usize, [u8; 32]), Choice)> =
-            made.iter().filter(|(_, id, _)| !self.sets.contains_key(id) && seen.insert(*id)).collect();
+        let new: Vec<_> = made.iter().filter(|(_, id, _)| !self.sets.contains_key(id) && seen.insert(*id)).collect();
         let states = &self.states;
         let sets: Vec<_> = new
             .par_iter()
