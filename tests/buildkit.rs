@@ -137,11 +137,13 @@ async fn built(
 }
 
 fn logs(events: &[BuildProgress]) -> Vec<&str> {
-    let text = |event| match event {
-        &BuildProgress::Log { ref text, .. } => Some(text.as_str()),
-        _ => None,
-    };
-    events.iter().filter_map(text).collect()
+    let mut lines = Vec::new();
+    for event in events {
+        if let BuildProgress::Log { text, .. } = event {
+            lines.push(text.as_str());
+        }
+    }
+    lines
 }
 
 fn blob(store: &ContentStore, digest: Digest) -> Vec<u8> {
@@ -694,7 +696,59 @@ async fn a_socket_is_an_address_too() {
     });
     let buildkit = Buildkit::connect(Address::Unix(path), nobody()).await.unwrap();
     assert!(built(&buildkit, place.request("FROM scratch\nCOPY x /\n"), &place).await.0.is_ok());
+
+    // BuildKit goes away in the middle of a build.
+    place.busybox();
+    let request = place.request(&format!("FROM scratch\nCOPY sh /bin/sh\nRUN echo {}; read x < /dev/ptmx\n", unique()));
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let running = tokio::spawn({
+        let store = place.store();
+        async move { buildkit.build(request, &store, sender, CancellationToken::new()).await }
+    });
+    while !matches!(events.recv().await.expect("the step prints a line"), BuildProgress::Log { .. }) {}
     proxy.abort();
+    let result = running.await.unwrap();
+    assert!(matches!(result, Err(BuildError::Unavailable { .. })), "{result:?}");
+}
+
+#[tokio::test]
+async fn an_agent_of_this_machine_is_in_the_step() {
+    if real::real("an_agent_of_this_machine_is_in_the_step").is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.busybox();
+    let path = place.folder.path().join("agent.sock");
+    let _agent = tokio::net::UnixListener::bind(&path).unwrap();
+    let dockerfile =
+        "FROM scratch\nCOPY sh /bin/sh\nRUN --mount=type=ssh [ -S $SSH_AUTH_SOCK ] && echo there > /answer\n";
+    let mut request = place.request(dockerfile);
+    request.no_cache = true;
+    request.ssh.insert("default".to_owned(), path.to_str().unwrap().to_owned());
+    let image = built(&connected().await, request, &place).await.0.unwrap();
+    assert_eq!(files(&place.store(), image.digest)[&b"answer"[..]].1, b"there\n");
+
+    let mut request = place.request(dockerfile);
+    request.no_cache = true;
+    request.ssh.insert("default".to_owned(), "/nowhere/agent.sock".to_owned());
+    let Err(BuildError::Agent { why, .. }) = built(&connected().await, request, &place).await.0 else { panic!() };
+    assert!(why.contains("/nowhere/agent.sock"), "{why}");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_not_there_fails_the_build() {
+    if real::real("a_secret_that_is_not_there_fails_the_build").is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.busybox();
+    let dockerfile = "FROM scratch\nCOPY sh /bin/sh\nRUN --mount=type=secret,id=s echo > /x\n";
+    let mut request = place.request(dockerfile);
+    request.no_cache = true;
+    request.secrets.insert("s".to_owned(), SecretSource::Env("ORCHESTRATE_TEST_SURELY_UNSET".to_owned()));
+    let Err(BuildError::Secret { id, why }) = built(&connected().await, request, &place).await.0 else { panic!() };
+    assert_eq!(id, "s");
+    assert!(why.contains("ORCHESTRATE_TEST_SURELY_UNSET"), "{why}");
 }
 
 #[tokio::test]

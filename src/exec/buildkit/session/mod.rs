@@ -77,8 +77,8 @@ impl Session {
             .add_service(FileSendServer::new(receiver).max_decoding_message_size(LONGEST_MESSAGE))
             .add_service(content::ContentServer::new(offer.stores))
             .add_service(AuthServer::new(auth::Registries::new(offer.credentials)))
-            .add_service(SecretsServer::new(secrets::Vault::new(offer.secrets, masks.clone())))
-            .add_service(SshServer::new(ssh::Agents::new(offer.ssh)))
+            .add_service(SecretsServer::new(secrets::Vault::new(offer.secrets, masks.clone(), failure.clone())))
+            .add_service(SshServer::new(ssh::Agents::new(offer.ssh, failure.clone())))
             .add_service(HealthServer::new(health::Alive));
         let tunnel = Tunnel::open(control, &header, routes).await?;
         Ok(Self { id, sent, masks, failure, index, _tunnel: tunnel })
