@@ -53,8 +53,6 @@ pub(super) fn image(
         role: draft.role,
         groups,
         variant: draft.scope.get(&["variant"]).and_then(|name| name.as_str()).map(str::to_owned),
-        dockerfile: dockerfile?,
-        context: context?,
         contexts,
         target: read::texts(rest.get("target")).pop(),
         platforms: read::platforms(rest.get("platforms"), &choices.host_platform, renderer),
@@ -83,6 +81,9 @@ pub(super) fn image(
             &[("buildkit", ExecutorChoice::Buildkit), ("assemble", ExecutorChoice::Assemble)],
         ),
         location: draft.location.clone(),
+        // Last, so that everything else has been looked at when one of them is wrong.
+        dockerfile: dockerfile?,
+        context: context?,
     })
 }
 
@@ -143,7 +144,9 @@ fn contexts(
     for (key, value) in node.and_then(Node::mapping).into_iter().flat_map(Mapping::iter) {
         let place = value.get("image").unwrap_or(value);
         let found = match value.get("image") {
-            Some(image) => image.text().map(|name| {
+            Some(image) => image.text().map(|text| {
+                let written = text_with_references(text);
+                let name = written.as_ref().and_then(|text| text.images().next()).map_or(text, |name| name.as_str());
                 named(draft, name, &image.location);
                 NamedContext::Image(crate::name::ImageName::new(name))
             }),

@@ -121,7 +121,7 @@ fn registry(key: &Key, node: &Node, choices: &Choices, renderer: &mut Renderer) 
 }
 
 /// A profile may turn a registry into one of another kind; what the manifest said about the old kind is then void.
-pub(super) fn forget_old_kinds(root: &mut Node, overlay: &Node) {
+pub(crate) fn forget_old_kinds(root: &mut Node, overlay: &Node) {
     let Kind::Mapping(parts) = &mut root.kind else { return };
     let Some((_, Node { kind: Kind::Mapping(declared), .. })) =
         parts.0.iter_mut().find(|(key, _)| key.text == "registries")
