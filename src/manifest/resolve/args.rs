@@ -190,9 +190,7 @@ fn publish(draft: &mut Draft<'_>, key: &Key, value: String) {
 
 /// A text that may name images, with the images noted as used.
 pub(super) fn text(node: &Node, draft: &mut Draft<'_>, renderer: &mut Renderer) -> Option<Text> {
-    if node.text().is_none() {
-        return None;
-    }
+    node.text()?;
     let rendered = renderer.text(node, &draft.scope)?;
     let Some(text) = text_with_references(&rendered) else {
         renderer.report(crate::manifest::render::misplaced(node));

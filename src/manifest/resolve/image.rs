@@ -52,8 +52,16 @@ impl World<'_> {
             }
             None => vec![None],
         };
+        let names = own.get("matrix").map(|matrix| renderer.names(matrix)).unwrap_or_default();
+        let mut taints = self.taints.clone();
+        taints.derive("matrix", &names);
+        // Without the matrix, so that no image carries the cells of all others.
+        let mut own = own;
+        if let Kind::Mapping(mapping) = &mut own.kind {
+            mapping.remove("matrix");
+        }
         for cell in cells {
-            self.image(role, key, (&own, cell.as_ref()), images, renderer);
+            self.image(role, key, (&own, cell.as_ref(), &taints), images, renderer);
         }
     }
 
@@ -62,16 +70,15 @@ impl World<'_> {
         &self,
         role: Role,
         key: &Key,
-        (own, cell): (&Node, Option<&Cell>),
+        (own, cell, taints): (&Node, Option<&Cell>, &Taints),
         images: &mut Images,
         renderer: &mut Renderer,
     ) {
         let errors = renderer.errors();
         let mut scope = Scope::new(self.global);
-        let mut taints = self.taints.clone();
+        let mut taints = taints.clone();
         if let Some(cell) = cell {
             scope.local.insert("matrix".to_owned(), Value::Object(cell.values.clone()));
-            taints.derive("matrix", &own.get("matrix").map(|m| renderer.names(m)).unwrap_or_default());
         }
         let Some(name) = self.name(key, own, &scope, renderer) else {
             images.unnamed = true;

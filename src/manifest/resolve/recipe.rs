@@ -108,11 +108,11 @@ fn context(rest: &Node, draft: &Draft<'_>, renderer: &mut Renderer) -> Option<Lo
 fn context_part(item: &Node, renderer: &mut Renderer) -> Option<ContextPart> {
     let from = read::path(item.get("from").unwrap_or(item), renderer)?.value;
     let to = item.get("to").and_then(Node::text).map(clean);
-    if let (Some(to), Some(node)) = (&to, item.get("to")) {
-        if to == ".." || to.starts_with("../") || node.text().is_some_and(|text| text.starts_with('/')) {
-            let problem = Problem::error(Code::InvalidPath, format!("`{to}` lies outside the context"));
-            renderer.report(problem.at(&node.location, "").help("`to` is a place inside the context"));
-        }
+    if let (Some(to), Some(node)) = (&to, item.get("to"))
+        && (to == ".." || to.starts_with("../") || node.text().is_some_and(|text| text.starts_with('/')))
+    {
+        let problem = Problem::error(Code::InvalidPath, format!("`{to}` lies outside the context"));
+        renderer.report(problem.at(&node.location, "").help("`to` is a place inside the context"));
     }
     let only = item.get("only").map(Node::items).unwrap_or_default();
     let only = only.iter().filter_map(|glob| glob.text().map(str::to_owned)).collect();
@@ -296,15 +296,15 @@ fn output(node: Option<&Node>, renderer: &mut Renderer) -> Output {
         Compression::Zstd => 22,
         Compression::Uncompressed => 0,
     };
-    if let (Some(level), Some(node)) = (level, get("level")) {
-        if !(0..=most).contains(&level) {
-            read::invalid(
-                node,
-                &format!("level {level} is out of range"),
-                Some(&format!("it goes from 0 to {most} here")),
-                renderer,
-            );
-        }
+    if let (Some(level), Some(node)) = (level, get("level"))
+        && !(0..=most).contains(&level)
+    {
+        read::invalid(
+            node,
+            &format!("level {level} is out of range"),
+            Some(&format!("it goes from 0 to {most} here")),
+            renderer,
+        );
     }
     Output { compression, level, sbom: read::flag(get("sbom")), provenance: read::flag(get("provenance")) }
 }

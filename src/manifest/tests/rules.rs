@@ -221,7 +221,8 @@ fn a_thousand_images_resolve_fast() {
     let case = case(&body);
     let begin = std::time::Instant::now();
     assert_eq!(case.project().images.len(), 1000);
-    // Measured at 60 ms without optimization; the bound only catches a cost that grows with the square.
+    println!("1,000 images: {:?}", begin.elapsed());
+    // The bound only catches a cost that grows with the square.
     assert!(begin.elapsed() < std::time::Duration::from_secs(5), "{:?}", begin.elapsed());
 }
 

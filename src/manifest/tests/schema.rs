@@ -64,3 +64,14 @@ fn a_profile_need_not_be_whole() {
     assert!(overlay["properties"]["kind"].is_object() && overlay.get("required").is_none());
     assert_eq!(schema["definitions"]["RegistryDecl"]["required"][0], "kind");
 }
+
+#[test]
+fn the_committed_schema_is_fresh() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/deploy.schema.json");
+    let fresh = format!("{}\n", serde_json::to_string_pretty(&schema()).unwrap());
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(&path, &fresh).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == fresh, "{} is stale: run this test once with UPDATE_SCHEMA=1", path.display());
+}
