@@ -1,29 +1,72 @@
 //! `orchestrate` builds, publishes and deploys the many container images of one repository, doing only what their contents demand.
 //!
-//! The layers, lowest first; a module imports strictly lower rows only (`tests/architecture.rs` holds this table):
+//! # From deploy.yaml to a pushed image
 //!
 //! ```text
-//! 0  digest name path platform problem reference tree
+//! cli          Arguments ──▶ Settings
+//! workspace    deploy.yaml, git ──▶ Source, GitState                     effect: disk
+//! manifest     parse, resolve ──▶ Project                                pure
+//! dockerfile   parse, analyze ──▶ Analysis      (image and platform)     pure
+//! graph        recipe, Graph, select ──▶ Recipe, Graph, Selection        pure
+//! workspace    walk, select, hash ──▶ FileSet   (one for many images)    effect: disk
+//! plan         fingerprint ──▶ Fingerprint, Key (bases first)            pure
+//! observe      ask ──▶ Observed                                          effect: registries, read-only
+//! plan         decide ──▶ Plan                                           pure     `orchestrate plan` ends here
+//! exec         build ──▶ Digest, blobs on disk                           effect: a builder
+//! apply        publish: blobs, manifest, record, key; tags last          effect: registries
+//! event        Event, Receipt ──▶ report                                 one-way data
+//! ```
+//!
+//! # Layers
+//!
+//! Lowest first; a module imports strictly lower rows only (`tests/architecture.rs` holds this table):
+//!
+//! ```text
+//! 0  digest name path pattern platform problem reference tree
 //! 1  dockerfile ignore lock oci project
 //! 2  fingerprint graph manifest
 //! 3  plan
 //! 4  event
 //! 5  registry report workspace
-//! 6  cloud
-//! 7  exec observe
-//! 8  apply
-//! 9  cli
+//! 6  exec observe
+//! 7  apply
+//! 8  cli
 //! ```
+//!
+//! # Files that the program touches
+//!
+//! | file | read | written |
+//! |---|---|---|
+//! | `deploy.yaml`, files that it names, Dockerfiles, ignore files, contexts | always | never |
+//! | `deploy.lock` | always | by `apply` and `update` alone |
+//! | `.orchestrate/cache/` (hashes of files by their stat) | `plan`, `apply`, `inputs`, `why` | the same, where the folder can be written |
+//! | `.orchestrate/images/` (or any `kind: layout` path) | `plan` | `apply` |
+//! | `.orchestrate/build/` (blobs between a build and its publication) | | `apply`, removed at the end |
+//! | `.orchestrate/receipt.json` | | `apply` |
+//! | Docker's `config.json` and `certs.d` | for credentials | never |
 
+pub mod apply;
 pub mod digest;
+pub mod dockerfile;
+pub mod event;
+pub mod exec;
 pub mod fingerprint;
+pub mod graph;
+pub mod ignore;
+pub mod lock;
 pub mod manifest;
 pub mod name;
+pub mod observe;
+pub mod oci;
 pub mod path;
+pub mod pattern;
+pub mod plan;
 pub mod platform;
 pub mod problem;
 pub mod project;
 pub mod reference;
+pub mod registry;
+pub mod report;
 pub mod tree;
 pub mod workspace;
 

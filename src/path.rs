@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +12,10 @@ use serde::{Deserialize, Serialize};
 ///
 /// Names on disk are bytes, so a path is bytes too. As text (and in JSON) a byte that is not UTF-8 is written `\xNN`
 /// and a backslash `\\`, so that no two paths have one text. The empty path is the folder itself.
+///
+/// Cheap to clone: the sets of files of a thousand images share the names of the files that they share.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct RelPath(Box<[u8]>);
+pub struct RelPath(Arc<[u8]>);
 
 impl RelPath {
     /// A path from bytes that already have the form; `None` otherwise.
@@ -76,24 +79,63 @@ impl RelPath {
             || (self.0.starts_with(&folder.0) && (self.0.len() == folder.0.len() || self.0[folder.0.len()] == b'/'))
     }
 
+    /// What is left of it below `folder`; `None` if it does not lie there.
+    pub fn relative_to(&self, folder: &Self) -> Option<Self> {
+        let rest = self.starts_with(folder).then(|| &self.0[folder.0.len()..])?;
+        Some(Self(rest.strip_prefix(b"/").unwrap_or(rest).into()))
+    }
+
     /// The place on disk below `root`.
     pub fn below(&self, root: &Path) -> PathBuf {
         if self.is_root() { root.to_owned() } else { root.join(OsStr::from_bytes(&self.0)) }
     }
 }
 
+/// Bytes as text: a byte that is not UTF-8 is written `\xNN` and a backslash `\\`, so that no two byte strings have one text.
+pub fn escape(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for (index, part) in chunk.valid().split('\\').enumerate() {
+            text.push_str(if index == 0 { "" } else { "\\\\" });
+            text.push_str(part);
+        }
+        for byte in chunk.invalid() {
+            text.push_str("\\x");
+            text.push_str(&hex::encode([*byte]));
+        }
+    }
+    text
+}
+
+/// The bytes of a text that [`escape`] made; `None` if it holds a backslash that `escape` does not write.
+pub fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = match (first, tail) {
+            (b'\\', [b'\\', tail @ ..]) => {
+                bytes.push(b'\\');
+                tail
+            }
+            (b'\\', [b'x', high, low, tail @ ..]) => {
+                let mut byte = [0];
+                hex::decode_to_slice([*high, *low], &mut byte).ok()?;
+                bytes.extend(byte);
+                tail
+            }
+            (b'\\', _) => return None,
+            (byte, tail) => {
+                bytes.push(byte);
+                tail
+            }
+        };
+    }
+    Some(bytes)
+}
+
 impl fmt::Display for RelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            for (index, part) in chunk.valid().split('\\').enumerate() {
-                f.write_str(if index == 0 { "" } else { "\\\\" })?;
-                f.write_str(part)?;
-            }
-            for byte in chunk.invalid() {
-                write!(f, "\\x{byte:02x}")?;
-            }
-        }
-        Ok(())
+        f.write_str(&escape(&self.0))
     }
 }
 
@@ -113,28 +155,7 @@ impl<'de> Deserialize<'de> for RelPath {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let wrong = || serde::de::Error::custom(format!("`{text}` is not a relative path"));
-        let mut bytes = Vec::with_capacity(text.len());
-        let mut rest = text.as_bytes();
-        while let Some((&first, tail)) = rest.split_first() {
-            rest = match (first, tail) {
-                (b'\\', [b'\\', tail @ ..]) => {
-                    bytes.push(b'\\');
-                    tail
-                }
-                (b'\\', [b'x', high, low, tail @ ..]) => {
-                    let mut byte = [0];
-                    hex::decode_to_slice([*high, *low], &mut byte).map_err(|_| wrong())?;
-                    bytes.extend(byte);
-                    tail
-                }
-                (b'\\', _) => return Err(wrong()),
-                (byte, tail) => {
-                    bytes.push(byte);
-                    tail
-                }
-            };
-        }
-        Self::new(&bytes).ok_or_else(wrong)
+        unescape(&text).and_then(|bytes| Self::new(&bytes)).ok_or_else(wrong)
     }
 }
 
@@ -161,5 +182,8 @@ mod tests {
         assert!(path.starts_with(&RelPath::new(b"a").unwrap()) && path.starts_with(&RelPath::root()));
         assert!(!path.starts_with(&RelPath::new(b"a/b").unwrap()));
         assert_eq!(path.parent().unwrap().as_bytes(), b"a");
+        assert_eq!(path.relative_to(&path.parent().unwrap()).unwrap().as_bytes(), b"bc");
+        assert_eq!(path.relative_to(&RelPath::root()), Some(path.clone()));
+        assert_eq!(path.relative_to(&RelPath::new(b"a/b").unwrap()), None);
     }
 }

@@ -41,6 +41,38 @@ codes! {
     UnsupportedVersion = "unsupported-version",
     /// A file of another tool, or an older kind of deploy.yaml.
     OtherTool = "other-tool",
+    // Dockerfiles and ignore files.
+    /// A line of a Dockerfile that BuildKit would refuse.
+    DockerfileSyntax = "dockerfile-syntax",
+    /// A word at the start of a line that is no instruction.
+    UnknownInstruction = "unknown-instruction",
+    /// A flag that the instruction does not have.
+    UnknownFlag = "unknown-flag",
+    /// No FROM, or an instruction before it.
+    MissingFrom = "missing-from",
+    /// An empty line inside a continued instruction.
+    EmptyContinuation = "empty-continuation",
+    /// Two stages of one name.
+    DuplicateStage = "duplicate-stage",
+    /// A target or a stage's number that the Dockerfile does not have.
+    UnknownStage = "unknown-stage",
+    /// A stage copies from itself, or from a stage that comes later.
+    StageOrder = "stage-order",
+    /// FROM uses an arg that has no value.
+    ArgWithoutValue = "arg-without-value",
+    /// A substitution or a quote that cannot be expanded.
+    BadSubstitution = "bad-substitution",
+    /// A source of COPY, ADD or a bind mount that matches nothing.
+    SourceMissing = "source-missing",
+    /// A source depends on the environment of a base image that is not known.
+    UnknownEnvironment = "unknown-environment",
+    /// A pattern of an ignore file that Docker would refuse.
+    IgnorePattern = "ignore-pattern",
+    // The lock.
+    /// `deploy.lock` is not a lock file of this version.
+    BadLock = "bad-lock",
+    /// Something from outside has no pin in `deploy.lock`, and `--locked` forbids to add one.
+    MissingPin = "missing-pin",
     // The manifest's meaning.
     /// A template that stands without quotes, so that YAML reads a mapping.
     UnquotedTemplate = "unquoted-template",
@@ -111,8 +143,39 @@ codes! {
     /// A function without an image in the private ECR of its region.
     LambdaWithoutEcr = "lambda-without-ecr",
     // The graph.
+    /// `{{ref 'x'}}` stands in an arg that nothing reachable reads.
+    UnusedRef = "unused-ref",
+    /// A text that stands where an image reference must, and is none.
+    BadReference = "bad-reference",
+    /// An arg of the image that its Dockerfile does not declare.
+    UndeclaredArg = "undeclared-arg",
+    /// A reference to a repository of ours with a tag that no image publishes.
+    UnknownTag = "unknown-tag",
+    /// An image builds on one that is not made for its platform.
+    MissingPlatform = "missing-platform",
     /// Images build on each other in a circle.
     Cycle = "cycle",
+    // Contexts and the files in them.
+    /// A context, or a part of one, that is not there.
+    MissingContext = "missing-context",
+    /// A part of a context that would stand outside it.
+    BadContextPath = "bad-context-path",
+    /// Two parts of a context give different things at one path.
+    ContextOverlap = "context-overlap",
+    /// A glob that cannot be understood.
+    BadGlob = "bad-glob",
+    /// An input that cannot be read.
+    UnreadableInput = "unreadable-input",
+    /// An input that is a pipe or a device.
+    SpecialFile = "special-file",
+    /// An input that is a Git LFS pointer instead of its contents.
+    LfsPointer = "lfs-pointer",
+    /// An input that is a submodule which was not fetched.
+    EmptySubmodule = "empty-submodule",
+    /// A file that something else makes, and that is not there.
+    GeneratedMissing = "generated-missing",
+    /// An ignore file that docker does not read.
+    IgnoreWithoutEffect = "ignore-without-effect",
     // The command line.
     /// A name or pattern on the command line that no image has.
     UnknownSelection = "unknown-selection",

@@ -1,10 +1,14 @@
 //! The snapshot of a context: exactly what was hashed, and where its bytes are.
 
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::fingerprint::FileSet;
+use crate::fingerprint::{FileKind, FileSet};
 use crate::path::RelPath;
+
+use super::error::Error;
+use super::verify::Verified;
 
 /// What an executor may see of one context. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -33,21 +37,60 @@ impl Snapshot {
         &self.files
     }
 
+    /// Where the entries lie on disk.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Opens the file at `path`; its reader checks that the bytes still are the recorded ones.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if the snapshot holds no file there, or the disk holds another one.
+    pub fn open(&self, path: &RelPath) -> Result<Verified, Error> {
+        let place = self.path_of(path);
+        let entries = self.files.entries();
+        let found = entries.binary_search_by(|entry| entry.path.cmp(path)).map(|index| &entries[index].kind);
+        let Ok(FileKind::File { hash, size }) = found else { return Err(Error::Changed { path: place }) };
+        Verified::open(&place, *hash, *size)
+    }
+
     /// Where the bytes of the entry at `path` lie on disk.
     pub fn path_of(&self, path: &RelPath) -> PathBuf {
-        match &*self.origin {
-            Origin::Folder(root) => path.below(root),
-            Origin::Assembled(parts) => {
+        self.origin.place(path)
+    }
+
+    /// The entries, to be shared.
+    pub fn shared_files(&self) -> Arc<FileSet> {
+        Arc::clone(&self.files)
+    }
+}
+
+impl Origin {
+    /// Where the entry at `path` lies on disk.
+    pub fn place(&self, path: &RelPath) -> PathBuf {
+        match self {
+            Self::Folder(root) => path.below(root),
+            Self::Assembled(parts) => {
                 let part = parts
                     .iter()
                     .filter(|(to, _)| path.starts_with(to))
                     .max_by_key(|(to, _)| to.as_bytes().len())
                     .expect("every entry of an assembled context lies in one of its parts");
                 let (to, from) = part;
-                let rest = if to.is_root() { path.as_bytes() } else { &path.as_bytes()[to.as_bytes().len()..] };
-                let rest = RelPath::new(rest.strip_prefix(b"/").unwrap_or(rest)).unwrap_or_default();
-                rest.below(from)
+                path.relative_to(to).unwrap_or_default().below(from)
             }
+        }
+    }
+
+    /// The paths at which the context shows what lies at `disk`.
+    pub(super) fn paths_at(&self, disk: &Path) -> Vec<RelPath> {
+        let below = |to: &RelPath, from: &Path| {
+            let rest = RelPath::new(disk.strip_prefix(from).ok()?.as_os_str().as_bytes())?;
+            Some(if rest.is_root() { to.clone() } else { to.join(rest.as_bytes()) })
+        };
+        match self {
+            Self::Folder(root) => below(&RelPath::root(), root).into_iter().collect(),
+            Self::Assembled(parts) => parts.iter().filter_map(|(to, from)| below(to, from)).collect(),
         }
     }
 }

@@ -1,0 +1,214 @@
+//! The command line as typed. Parsing only validates; [`Settings`](super::settings::Settings) lowers it once.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Builds, publishes and deploys the many container images of one repository, doing only what their contents demand.
+///
+/// Write a deploy.yaml, ask `orchestrate plan` what would happen and why, and let `orchestrate apply` do it. An image is built only
+/// if its inputs changed; everything else that its tags need is a manifest PUT in the registry.
+#[derive(Debug, Parser)]
+#[command(name = "orchestrate", version, max_term_width = 110, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 done · 1 a build, push or deploy failed · 2 the command line or a file is wrong · \
+3 no daemon, credentials or network · 4 the saved plan is stale · 5 plan --exit-code: there are changes · 130 interrupted")]
+pub struct Arguments {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// The manifest
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "deploy.yaml", help_heading = "Common")]
+    pub file: PathBuf,
+    /// Work as if started in this folder
+    #[arg(short = 'C', long, global = true, value_name = "DIR", help_heading = "Common")]
+    pub directory: Option<PathBuf>,
+    /// Overlay this profile of the manifest
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Common")]
+    pub profile: Option<String>,
+    /// Set a variable (`k=v`) or an arg (`args.K=v`)
+    #[arg(long, global = true, value_name = "K=V", help_heading = "Common")]
+    pub set: Vec<String>,
+    /// Only these images: names, globs or groups (may be repeated)
+    #[arg(long, global = true, value_name = "PATTERN", help_heading = "Common")]
+    pub only: Vec<String>,
+    /// With --only: also every image that builds on them
+    #[arg(long, global = true, requires = "only", help_heading = "Common")]
+    pub with_dependents: bool,
+    /// Write JSON to stdout
+    #[arg(long, global = true, help_heading = "Common")]
+    pub json: bool,
+    /// Refuse to add pins to deploy.lock (the default when CI is set)
+    #[arg(long, global = true, conflicts_with = "no_locked", help_heading = "Common")]
+    pub locked: bool,
+    /// Add missing pins even when CI is set
+    #[arg(long, global = true, help_heading = "Common")]
+    pub no_locked: bool,
+    /// Ask no registry: every image counts as not published
+    #[arg(long, global = true, help_heading = "Common")]
+    pub offline: bool,
+    /// How many builds run at once, counted by weight [default: the number of cores]
+    #[arg(short, long, global = true, value_name = "N", help_heading = "Common")]
+    pub jobs: Option<u32>,
+    /// Neither read nor write the cache of file hashes
+    #[arg(long, global = true, help_heading = "Common")]
+    pub no_stat_cache: bool,
+    /// Say less
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Common")]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, help_heading = "Common")]
+    pub verbose: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check deploy.yaml and every Dockerfile that it names
+    Check,
+    /// Print the resolved manifest: matrices expanded, templates rendered, overlays merged
+    Show,
+    /// Say what apply would do, and why, without building anything
+    Plan(PlanArguments),
+    /// Build, publish and tag what the plan says
+    Apply(ApplyArguments),
+    /// Say what changed since the image that a tag points at
+    Why(WhyArguments),
+    /// List every file, arg and image that counts for an image
+    Inputs(InputsArguments),
+    /// Print the graph of images, each after what it builds on
+    Graph,
+    /// Pin images from outside in deploy.lock
+    Update(UpdateArguments),
+    /// Put further tags on a published image: a manifest PUT each
+    Tag(TagArguments),
+    /// Print a JSON schema: of deploy.yaml, of plans or of events
+    Schema(SchemaArguments),
+    /// Print a completion script for a shell
+    Completions(CompletionArguments),
+}
+
+/// Flags of `plan`, some of which `apply` takes too.
+#[derive(Debug, Args)]
+pub struct Choose {
+    /// Append `-dirty-<key>` to tags that name the commit where inputs differ from it
+    #[arg(long)]
+    pub allow_dirty: bool,
+    /// Build this image though it is published (may be repeated)
+    #[arg(long, value_name = "IMAGE")]
+    pub rebuild: Vec<String>,
+}
+
+/// `orchestrate plan`.
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    /// What to plan.
+    #[command(flatten)]
+    pub choose: Choose,
+    /// Save the plan, so that `apply FILE` does exactly that, here or on another machine
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Exit with 5 if there is anything to do
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Print the CI matrix of what is to be built
+    #[arg(long, conflicts_with = "json")]
+    pub matrix: bool,
+}
+
+/// `orchestrate apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArguments {
+    /// A plan that `plan --out` saved; made now if absent
+    #[arg(value_name = "PLAN")]
+    pub plan: Option<PathBuf>,
+    /// What to plan.
+    #[command(flatten)]
+    pub choose: Choose,
+    /// Stop everything at the first failure
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Build and publish under keys alone, move no tag (for sharded CI)
+    #[arg(long)]
+    pub build_only: bool,
+    /// Move the tags of images whose own dependencies succeeded, though others failed
+    #[arg(long)]
+    pub publish_partial: bool,
+    /// The builder of docker buildx to use [default: the current one]
+    #[arg(long, value_name = "NAME", env = "BUILDX_BUILDER")]
+    pub builder: Option<String>,
+    /// Talk to BuildKit at this address (unix:///path, tcp://host:port) instead of through docker buildx
+    #[arg(long, value_name = "ADDRESS", env = "BUILDKIT_HOST")]
+    pub buildkit: Option<String>,
+    /// Write the receipt to this file too
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+}
+
+/// `orchestrate why`.
+#[derive(Debug, Args)]
+pub struct WhyArguments {
+    /// The image
+    pub image: String,
+    /// Compare with this tag or digest of its home [default: its first moving tag]
+    #[arg(long, value_name = "TAG|DIGEST")]
+    pub since: Option<String>,
+}
+
+/// `orchestrate inputs`.
+#[derive(Debug, Args)]
+pub struct InputsArguments {
+    /// The image
+    pub image: String,
+}
+
+/// `orchestrate update`.
+#[derive(Debug, Args)]
+pub struct UpdateArguments {
+    /// Change nothing; exit with 5 if a pin has moved or is missing
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `orchestrate tag`.
+#[derive(Debug, Args)]
+pub struct TagArguments {
+    /// The image, which must be published under its key
+    pub image: String,
+    /// The tags
+    #[arg(required = true)]
+    pub tags: Vec<String>,
+}
+
+/// `orchestrate schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArguments {
+    /// Of what
+    #[arg(value_enum, default_value = "deploy")]
+    pub of: SchemaOf,
+}
+
+/// The formats that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum SchemaOf {
+    /// deploy.yaml
+    Deploy,
+    /// plan --json and plan --out
+    Plan,
+    /// apply --json
+    Events,
+}
+
+/// `orchestrate completions`.
+#[derive(Debug, Args)]
+pub struct CompletionArguments {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}

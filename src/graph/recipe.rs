@@ -1,0 +1,304 @@
+//! One image on one platform: what its Dockerfile does with the args that the manifest gives.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::known::{Known, Meaning};
+use crate::dockerfile::{self, Analysis, ArgUse, BaseConfig, Dockerfile, ImageUse, ImageUseKind, StageUse};
+use crate::name::ImageName;
+use crate::platform::Platform;
+use crate::problem::{Code, Location, Problem, Problems};
+use crate::project::{Image, NamedContext, Project, TagText};
+use crate::reference::Reference;
+
+/// An image of the manifest that the build takes at a place.
+#[derive(Clone, Debug)]
+pub struct ParentUse {
+    /// Where: `FROM in stage 0`, `--from=x`, `context x`, `arg X`.
+    pub place: String,
+    /// The image.
+    pub image: ImageName,
+    /// The reference as BuildKit will look for it, if it is written out in the Dockerfile; absent where an arg or a context
+    /// carries the image.
+    pub written: Option<Reference>,
+    /// The platform that is taken of it.
+    pub platform: Platform,
+    /// The place in the manifest or the Dockerfile.
+    pub location: Location,
+}
+
+/// An image from outside that the build takes at a place.
+#[derive(Clone, Debug)]
+pub struct OutsideUse {
+    /// Where, as in [`ParentUse`].
+    pub place: String,
+    /// The reference, normalized.
+    pub reference: Reference,
+    /// The named context that carries it, if it is not written in the Dockerfile.
+    pub context: Option<String>,
+    /// The platform that is taken of it.
+    pub platform: Platform,
+    /// The place in the manifest or the Dockerfile.
+    pub location: Location,
+}
+
+/// What stands for a volatile value where it must not count.
+const VOLATILE: &str = "{volatile}";
+
+/// What one image's build does on one platform.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// What its Dockerfile reads and runs.
+    pub analysis: Analysis,
+    /// The stages as they count: volatile values replaced by a mark.
+    pub stages: Vec<StageUse>,
+    /// The args as they count: volatile values replaced by a mark.
+    pub args: BTreeMap<String, ArgUse>,
+    /// Images of the manifest.
+    pub parents: Vec<ParentUse>,
+    /// Images from outside.
+    pub outside: Vec<OutsideUse>,
+}
+
+/// Where a recipe looks things up.
+pub struct Sources<'a> {
+    /// The resolved manifest.
+    pub project: &'a Project,
+    /// Its references.
+    pub known: &'a Known,
+    /// The platform of the builder.
+    pub build_platform: &'a Platform,
+    /// The configuration of outside images, where it is known.
+    pub base_config: &'a dyn Fn(&Reference, &Platform) -> Option<BaseConfig>,
+}
+
+/// What stands in an arg for an image whose digest is not known yet: a reference that nobody can own (RFC 2606, `.invalid`).
+pub fn placeholder(image: &ImageName) -> String {
+    format!("image.invalid/{}:ref", hex::encode(image.as_str()))
+}
+
+fn placeholder_image(text: &str) -> Option<ImageName> {
+    let name = text.strip_prefix("image.invalid/")?.strip_suffix(":ref")?;
+    String::from_utf8(hex::decode(name).ok()?).ok().map(ImageName::new)
+}
+
+/// The images whose placeholders stand anywhere in a text.
+fn placeholders(text: &str) -> BTreeSet<ImageName> {
+    let starts = text.match_indices("image.invalid/").map(|(start, _)| &text[start..]);
+    starts.filter_map(|rest| placeholder_image(&rest[..rest.find(":ref")? + ":ref".len()])).collect()
+}
+
+/// Brings an image and its Dockerfile together.
+///
+/// # Errors
+/// What is wrong in the Dockerfile for this image, and references that cannot be understood.
+pub fn recipe(
+    image: &Image,
+    platform: &Platform,
+    dockerfile: &Dockerfile,
+    sources: &Sources<'_>,
+) -> Result<(Recipe, Problems), Problems> {
+    let contexts: BTreeSet<String> = image.contexts.keys().cloned().collect();
+    let base_config = |text: &str, platform: &Platform| match sources.known.meaning(text) {
+        Ok(Meaning::Outside(reference)) if placeholder_image(text).is_none() => {
+            (sources.base_config)(&reference, platform)
+        }
+        _ => None,
+    };
+    let analyze = |args: &BTreeMap<String, String>| {
+        dockerfile::analyze(
+            dockerfile,
+            &dockerfile::Request {
+                target: image.target.as_ref().map(|target| target.value.as_str()),
+                target_location: image.target.as_ref().map(|target| &target.location),
+                platform,
+                build_platform: sources.build_platform,
+                args,
+                contexts: &contexts,
+                base_env: &base_config,
+            },
+        )
+    };
+    let args = args_of(image, platform, false);
+    let analysis = analyze(&args)?;
+    // Volatile values are kept out of what counts wherever an instruction carries them on.
+    let volatile = image.args.iter().any(|(name, arg)| arg.volatile && analysis.args.contains_key(name));
+    let counting = if volatile { analyze(&args_of(image, platform, true))? } else { analysis.clone() };
+    let mut found = Found { image, platform, sources, parents: Vec::new(), outside: Vec::new(), problems: analysis.warnings.clone() };
+    for (index, used) in analysis.references.iter().enumerate() {
+        found.reference(index, used);
+    }
+    found.args(&analysis);
+    found.contexts(&analysis);
+    undeclared(image, &analysis, &mut found.problems);
+    let Found { parents, outside, problems, .. } = found;
+    problems.or(())?;
+    let Analysis { stages, args, .. } = counting;
+    Ok((Recipe { analysis, stages, args, parents, outside }, problems))
+}
+
+/// The args that are passed, images of ours as placeholders; volatile values as they are, or as a mark.
+fn args_of(image: &Image, platform: &Platform, mark: bool) -> BTreeMap<String, String> {
+    let value = |arg: &crate::project::Arg| {
+        let text = arg.on(platform)?;
+        Some(if mark && arg.volatile { VOLATILE.to_owned() } else { text.render(placeholder) })
+    };
+    image.args.iter().filter_map(|(name, arg)| Some((name.clone(), value(arg)?))).collect()
+}
+
+struct Found<'a> {
+    image: &'a Image,
+    platform: &'a Platform,
+    sources: &'a Sources<'a>,
+    parents: Vec<ParentUse>,
+    outside: Vec<OutsideUse>,
+    problems: Problems,
+}
+
+impl Found<'_> {
+    /// Recipes name images by their index, so the index is part of the place.
+    fn reference(&mut self, index: usize, used: &ImageUse) {
+        let place = match used.kind {
+            ImageUseKind::From => format!("{index}: FROM"),
+            ImageUseKind::CopyFrom => format!("{index}: COPY --from"),
+            ImageUseKind::MountFrom => format!("{index}: RUN --mount from"),
+        };
+        if let Some(name) = placeholder_image(&used.text) {
+            self.parent(place, name, None, &used.platform, &used.location);
+            return;
+        }
+        match self.sources.known.meaning(&used.text) {
+            Ok(Meaning::Image(name)) => {
+                let written = used.text.parse().ok();
+                self.parent(place, name, written, &used.platform, &used.location);
+            }
+            Ok(Meaning::Outside(reference)) => self.outside.push(OutsideUse {
+                place,
+                reference,
+                context: None,
+                platform: used.platform.clone(),
+                location: used.location.clone(),
+            }),
+            Err(problem) => self.problems.push(problem.at(&used.location, "").at(&self.image.location, "for this image")),
+        }
+    }
+
+    fn parent(
+        &mut self,
+        place: String,
+        name: ImageName,
+        written: Option<Reference>,
+        platform: &Platform,
+        location: &Location,
+    ) {
+        let Some(parent) = self.sources.project.images.get(&name) else { return };
+        let (location, platform) = (location.clone(), platform.clone());
+        if self.image.parents_published {
+            match published_reference(self.sources.project, parent) {
+                Some(reference) => {
+                    self.outside.push(OutsideUse { place, reference, context: None, platform, location });
+                }
+                None => self.problems.push(
+                    Problem::error(Code::UnknownTag, format!("`{name}` is published under no tag that could be taken"))
+                        .at(&location, "")
+                        .help("give it a moving tag such as `stable`, or drop `parents: published`"),
+                ),
+            }
+            return;
+        }
+        if !parent.platforms.contains(&platform) {
+            let has: Vec<String> = parent.platforms.iter().map(ToString::to_string).collect();
+            self.problems.push(
+                Problem::error(
+                    Code::MissingPlatform,
+                    format!("`{}` is built for {platform}, but `{name}` is made for {} alone", self.image.name, has.join(", ")),
+                )
+                .at(&location, "")
+                .at(&parent.location, "made for other platforms")
+                .help(format!("add {platform} to the platforms of `{name}`")),
+            );
+            return;
+        }
+        self.parents.push(ParentUse { place, image: name, written, platform, location });
+    }
+
+    /// Images named in args: each must be read by something, and those read elsewhere than in FROM count under the arg's name.
+    fn args(&mut self, analysis: &Analysis) {
+        for (name, used) in analysis.args.iter().filter(|(_, used)| !used.from_only) {
+            for image in used.value.as_deref().map(placeholders).unwrap_or_default() {
+                let location = self.image.args.get(name).map_or(&used.location, |arg| &arg.location).clone();
+                self.parent(format!("arg {name}"), image, None, self.platform, &location);
+            }
+        }
+        for (name, arg) in &self.image.args {
+            let names_images = arg.on(self.platform).is_some_and(|text| text.images().next().is_some());
+            if names_images && !analysis.args.contains_key(name) {
+                self.problems.push(
+                    Problem::error(
+                        Code::UnusedRef,
+                        format!("the arg `{name}` names an image, but nothing that `{}` builds reads it", self.image.name),
+                    )
+                    .at(&arg.location, "")
+                    .help(format!("declare `ARG {name}` in {} and use it, or remove the arg", self.image.dockerfile.value)),
+                );
+            }
+        }
+    }
+
+    fn contexts(&mut self, analysis: &Analysis) {
+        for (name, context) in &self.image.contexts {
+            if !analysis.contexts_used.contains(name) {
+                continue;
+            }
+            let place = format!("context {name}");
+            match &context.value {
+                NamedContext::Image(image) => {
+                    self.parent(place, image.clone(), None, self.platform, &context.location);
+                }
+                NamedContext::Outside(text) => match text.parse::<Reference>() {
+                    Ok(reference) => self.outside.push(OutsideUse {
+                        place,
+                        reference,
+                        context: Some(name.clone()),
+                        platform: self.platform.clone(),
+                        location: context.location.clone(),
+                    }),
+                    Err(error) => {
+                        self.problems.push(Problem::error(Code::BadReference, error.to_string()).at(&context.location, ""));
+                    }
+                },
+                NamedContext::Folder(_) => {}
+            }
+        }
+    }
+}
+
+/// A moving tag of the image's home, for `parents: published`.
+fn published_reference(project: &Project, parent: &Image) -> Option<Reference> {
+    parent.destinations.iter().find_map(|destination| {
+        let prefix = project.registries.get(&destination.registry)?.reference_prefix()?;
+        let tag = destination.tags.iter().filter(|rule| !rule.fixed).find_map(|rule| match &rule.text {
+            TagText::Rendered(tags) => tags.first().cloned(),
+            TagText::Late { .. } => None,
+        })?;
+        format!("{prefix}/{}:{tag}", destination.repository).parse().ok()
+    })
+}
+
+/// An arg that no stage declares: silent if inherited, a warning on the image itself.
+fn undeclared(image: &Image, analysis: &Analysis, problems: &mut Problems) {
+    for name in analysis.undeclared.keys() {
+        let Some(arg) = image.args.get(name) else { continue };
+        let names_images = arg.value.iter().chain(arg.per_platform.values()).any(|text| text.images().next().is_some());
+        if arg.inherited || names_images || name.starts_with("BUILDKIT_") {
+            continue;
+        }
+        problems.push(
+            Problem::warning(
+                Code::UndeclaredArg,
+                format!("no stage of {} declares the arg `{name}`: it has no effect", image.dockerfile.value),
+            )
+            .at(&arg.location, "")
+            .help(format!("add `ARG {name}` to the Dockerfile, or remove the arg")),
+        );
+    }
+}

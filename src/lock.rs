@@ -1,0 +1,139 @@
+//! `deploy.lock`: what everything from outside is pinned to. Committed, without times, one line for each pin.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::platform::Platform;
+use crate::problem::{Code, Problem, Problems, Source};
+use crate::reference::Reference;
+
+/// The version of the format that this program reads and writes.
+pub const VERSION: u32 = 1;
+
+/// All pins of a project. Empty where there is no file yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    version: u32,
+    /// Outside images, by reference and platform: the digest of the platform's own manifest.
+    #[serde(default)]
+    images: BTreeMap<Reference, BTreeMap<Platform, Digest>>,
+    /// Generations of images with `rebuild_every`, by image.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    generations: BTreeMap<String, u64>,
+}
+
+impl Default for Lock {
+    fn default() -> Self {
+        Self { version: VERSION, images: BTreeMap::new(), generations: BTreeMap::new() }
+    }
+}
+
+impl Lock {
+    /// Reads a lock file.
+    ///
+    /// # Errors
+    /// One problem, if it is not a lock file of this version.
+    pub fn parse(source: &Source) -> Result<Self, Problems> {
+        let problem = |error: &serde_json::Error| {
+            let offset = offset_of(source.text(), error.line(), error.column());
+            Problem::error(Code::BadLock, format!("this is not a lock file: {}", plain(error)))
+                .at(&source.at(offset, 1), "")
+                .help("take it from version control again, or delete it and run `orchestrate update`")
+        };
+        let lock: Self = serde_json::from_str(source.text()).map_err(|error| Problems::from(problem(&error)))?;
+        if lock.version != VERSION {
+            let problem = Problem::error(
+                Code::BadLock,
+                format!("the lock file has version {}, this program reads version {VERSION}", lock.version),
+            );
+            return Err(problem.at(&source.at(0, 1), "").help("use the version of orchestrate that wrote it").into());
+        }
+        Ok(lock)
+    }
+
+    /// The file's text: the same pins give the same bytes.
+    pub fn render(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("a lock has only string keys and plain values");
+        text.push('\n');
+        text
+    }
+
+    /// The pin of a reference on a platform.
+    pub fn pin(&self, reference: &Reference, platform: &Platform) -> Option<Digest> {
+        self.images.get(reference)?.get(platform).copied()
+    }
+
+    /// Sets a pin.
+    pub fn set(&mut self, reference: Reference, platform: Platform, digest: Digest) {
+        self.images.entry(reference).or_default().insert(platform, digest);
+    }
+
+    /// Every pin.
+    pub fn pins(&self) -> impl Iterator<Item = (&Reference, &Platform, Digest)> {
+        self.images
+            .iter()
+            .flat_map(|(reference, pins)| pins.iter().map(move |(platform, digest)| (reference, platform, *digest)))
+    }
+
+    /// Keeps only the pins that `keep` wants.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Reference, &Platform) -> bool) {
+        for (reference, pins) in &mut self.images {
+            pins.retain(|platform, _| keep(reference, platform));
+        }
+        self.images.retain(|_, pins| !pins.is_empty());
+    }
+
+    /// The generation of an image with `rebuild_every`; 0 until it is raised for the first time.
+    pub fn generation(&self, image: &str) -> u64 {
+        self.generations.get(image).copied().unwrap_or(0)
+    }
+
+    /// Raises the generation of an image, so that it is rebuilt.
+    pub fn raise_generation(&mut self, image: &str) {
+        *self.generations.entry(image.to_owned()).or_default() += 1;
+    }
+}
+
+/// serde_json's message without its own "at line ... column ...".
+fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
+fn offset_of(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    (start + column.saturating_sub(1)).min(text.len().saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_reads_back_as_written() {
+        let mut lock = Lock::default();
+        let reference: Reference = "alpine:3".parse().unwrap();
+        let platform: Platform = "linux/arm64".parse().unwrap();
+        lock.set(reference.clone(), platform.clone(), Digest::of(b"x"));
+        lock.raise_generation("base");
+        let text = lock.render();
+        let again = Lock::parse(&Source::new("deploy.lock", text.clone())).unwrap();
+        assert_eq!(again, lock);
+        assert_eq!(again.render(), text);
+        assert_eq!(again.pin(&reference, &platform), Some(Digest::of(b"x")));
+        assert_eq!(again.generation("base"), 1);
+        lock.retain(|_, _| false);
+        assert_eq!(lock.pins().count(), 0);
+    }
+
+    #[test]
+    fn damage_is_a_problem_with_a_place() {
+        for text in ["", "{", "{\"version\": 2}", "{\"version\": 1, \"imagse\": {}}", "[]"] {
+            let problems = Lock::parse(&Source::new("deploy.lock", text)).unwrap_err();
+            assert_eq!(problems.sorted()[0].code, Code::BadLock, "{text}");
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! From facts to actions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::{Facts, ImageFacts, Observed, ObservedDestination, Previous, Wanted, WantedDestination, WantedTag};
+use super::model::{Action, Blocker, FORMAT, Function, Plan, Publication, Step, TagMove};
+use super::reason::Reason;
+use crate::digest::Digest;
+use crate::fingerprint::difference;
+use crate::manifest;
+use crate::name::ImageName;
+use crate::problem::{Code, Location, Problem, Problems};
+use crate::project::{Deployment, Destination, Image, Project, Registry, RegistryKind};
+
+/// What to ask the registries: each destination of each image that the run is about, with every tag that it should have.
+///
+/// # Errors
+/// A tag that cannot be rendered with the key, or that two images claim.
+pub fn wanted(facts: &Facts<'_>) -> Result<Vec<Wanted>, Problems> {
+    let mut all = Vec::new();
+    let mut problems = Problems::new();
+    let mut claims: BTreeMap<(String, String), (&ImageName, &Location)> = BTreeMap::new();
+    for (image, known) in run_images(facts) {
+        let chosen = facts.selection.chosen.contains(&image.name);
+        let mut destinations = Vec::new();
+        for destination in &image.destinations {
+            let mut tags: Vec<WantedTag> = Vec::new();
+            for rule in destination.tags.iter().filter(|_| chosen) {
+                let rendered = match manifest::render_tag(rule, Some(&known.key), None) {
+                    Ok(rendered) => rendered,
+                    Err(problem) => {
+                        problems.push(problem);
+                        continue;
+                    }
+                };
+                for tag in rendered {
+                    let tag = wanted_tag(tag, rule.uses_git, rule.fixed, rule.on_change, known, facts);
+                    let place = (reference(facts.project, destination), tag.tag.clone());
+                    match claims.get(&place) {
+                        Some((other, location)) if *other != &image.name => {
+                            problems.push(claimed_twice(&place, (&image.name, &rule.location), (other, location)));
+                        }
+                        _ => drop(claims.insert(place, (&image.name, &rule.location))),
+                    }
+                    if !tags.contains(&tag) {
+                        tags.push(tag);
+                    }
+                }
+            }
+            destinations.push(WantedDestination { key_tag: known.key.tag(), tags });
+        }
+        all.push(Wanted { image: image.name.clone(), destinations });
+    }
+    problems.or(all)
+}
+
+fn run_images<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = (&'a Image, &'a ImageFacts)> {
+    let order = facts.graph.order().iter().filter(|name| facts.selection.all.contains(*name));
+    order.filter_map(|name| Some((facts.project.images.get(name)?, facts.images.get(name)?)))
+}
+
+fn wanted_tag(tag: String, git: bool, fixed: bool, on_change: bool, known: &ImageFacts, facts: &Facts<'_>) -> WantedTag {
+    match known.uncommitted.first() {
+        Some(_) if git && facts.choices.allow_dirty => {
+            WantedTag { tag: format!("{tag}-dirty-{}", known.key.short()), fixed, on_change, dirty: None }
+        }
+        Some(path) if git => WantedTag { tag, fixed, on_change, dirty: Some(path.clone()) },
+        _ => WantedTag { tag, fixed, on_change, dirty: None },
+    }
+}
+
+fn claimed_twice(
+    place: &(String, String),
+    one: (&ImageName, &Location),
+    other: (&ImageName, &Location),
+) -> Problem {
+    Problem::error(Code::TagConflict, format!("two images claim the tag `{}:{}`", place.0, place.1))
+        .at(one.1, format!("`{}` claims it here", one.0))
+        .at(other.1, format!("`{}` claims it here", other.0))
+        .help("put `{{name}}` into the tag, or give each image a repository of its own")
+}
+
+/// Host and repository of a destination; for a layout its folder.
+pub(super) fn reference(project: &Project, destination: &Destination) -> String {
+    let registry = project.registries.get(&destination.registry);
+    let path = match registry.map(|registry| &registry.kind) {
+        Some(RegistryKind::Layout { path }) => Some(path.clone()),
+        Some(RegistryKind::Docker) => Some("docker".to_owned()),
+        _ => registry.and_then(Registry::reference_prefix),
+    };
+    match path {
+        Some(path) => format!("{path}/{}", destination.repository),
+        None => format!("{}/{}", destination.registry, destination.repository),
+    }
+}
+
+/// Decides what happens to each image, destination and function.
+pub fn decide(facts: &Facts<'_>, wanted: &[Wanted], observed: &Observed) -> Plan {
+    let mut images: Vec<Step> = wanted
+        .iter()
+        .filter_map(|wanted| {
+            let (image, known) = (facts.project.images.get(&wanted.image)?, facts.images.get(&wanted.image)?);
+            Some(Decision { facts, image, known, wanted, observed }.step())
+        })
+        .collect();
+    leave_out_what_nobody_needs(&mut images);
+    let blockers = blockers(&images, wanted);
+    Plan {
+        format: FORMAT,
+        project: facts.project.name.clone(),
+        profile: facts.project.profile.clone(),
+        commit: facts.choices.commit.clone(),
+        observed: !facts.choices.offline,
+        functions: functions(facts, &images),
+        images,
+        blockers,
+    }
+}
+
+/// An image that was not asked for is built only where an image that is built needs it.
+fn leave_out_what_nobody_needs(images: &mut [Step]) {
+    let mut needed: BTreeSet<ImageName> = BTreeSet::new();
+    for step in images.iter_mut().rev() {
+        if step.action == Action::Build && !step.chosen && !needed.contains(&step.name) {
+            step.action = Action::Keep;
+            step.reasons = vec![Reason::NotNeeded];
+            for publication in &mut step.destinations {
+                publication.action = Action::Keep;
+            }
+        }
+        if step.action == Action::Build {
+            needed.extend(step.needs.iter().cloned());
+        }
+    }
+}
+
+struct Decision<'a> {
+    facts: &'a Facts<'a>,
+    image: &'a Image,
+    known: &'a ImageFacts,
+    wanted: &'a Wanted,
+    observed: &'a Observed,
+}
+
+impl Decision<'_> {
+    fn step(&self) -> Step {
+        let name = &self.image.name;
+        let nothing = Vec::new();
+        let observed = self.observed.destinations.get(name).unwrap_or(&nothing);
+        let rebuild = self.facts.choices.rebuild.contains(name);
+        let pinned = self.observed.pinned.get(name).filter(|_| !rebuild);
+        // The home's digest wins where destinations differ: the first writer's image is the image.
+        let published = observed.iter().find_map(|destination| destination.published);
+        let source = if rebuild { None } else { published.or(pinned.map(|(_, digest)| *digest)) };
+        let mut destinations = Vec::new();
+        for (index, destination) in self.image.destinations.iter().enumerate() {
+            let seen = observed.get(index).cloned().unwrap_or_default();
+            let wanted = &self.wanted.destinations[index];
+            let mut publication = self.publication(destination, wanted, &seen, source);
+            if publication.action == Action::Copy {
+                let holder = observed.iter().position(|other| other.published == source && source.is_some());
+                if index == 0 && holder.is_none() && pinned.is_some() {
+                    publication.action = Action::Tag;
+                    publication.pinned = pinned.map(|(key, _)| *key);
+                } else {
+                    publication.from =
+                        self.image.destinations.get(holder.unwrap_or(0)).map(|d| reference(self.facts.project, d));
+                }
+            }
+            destinations.push(publication);
+        }
+        let action = destinations.iter().map(|publication| publication.action).max().unwrap_or(Action::Build);
+        let needs = self.facts.graph.needs(name).into_iter().filter(|need| self.facts.selection.all.contains(*need));
+        Step {
+            name: name.clone(),
+            platforms: self.image.platforms.clone(),
+            key: self.known.key,
+            keys: self.known.fingerprints.iter().map(|(platform, print)| (platform.clone(), print.key())).collect(),
+            action,
+            executor: self.known.executor,
+            executor_because: self.known.executor_because.clone(),
+            reasons: self.reasons(action, rebuild, &destinations),
+            destinations,
+            needs: needs.cloned().collect(),
+            uncommitted: self.known.uncommitted.iter().take(20).cloned().collect(),
+            dropped: self.known.dropped,
+            weight: self.image.weight,
+            chosen: self.facts.selection.chosen.contains(name),
+        }
+    }
+
+    fn publication(
+        &self,
+        destination: &Destination,
+        wanted: &WantedDestination,
+        seen: &ObservedDestination,
+        source: Option<Digest>,
+    ) -> Publication {
+        let here = seen.published.is_some() && seen.published == source;
+        let action = match (source, here) {
+            (None, _) => Action::Build,
+            (Some(_), false) => Action::Copy,
+            (Some(_), true) => Action::Keep,
+        };
+        let tags: Vec<TagMove> = wanted
+            .tags
+            .iter()
+            .filter(|tag| !tag.on_change || action == Action::Build)
+            .map(|tag| TagMove {
+                tag: tag.tag.clone(),
+                from: seen.tags.get(&tag.tag).copied().flatten(),
+                to: source,
+                fixed: tag.fixed,
+            })
+            .collect();
+        let action = if action == Action::Keep && tags.iter().any(TagMove::moves) { Action::Tag } else { action };
+        Publication {
+            reference: reference(self.facts.project, destination),
+            registry: destination.registry.to_string(),
+            repository: destination.repository.clone(),
+            action,
+            digest: source,
+            from: None,
+            pinned: None,
+            tags,
+        }
+    }
+
+    fn reasons(&self, action: Action, rebuild: bool, destinations: &[Publication]) -> Vec<Reason> {
+        match action {
+            Action::Keep => Vec::new(),
+            Action::Build if rebuild => vec![Reason::Forced],
+            Action::Build if self.image.destinations.is_empty() => vec![Reason::NotPushed],
+            Action::Build if self.facts.choices.offline => vec![Reason::NotAsked],
+            Action::Build => match self.observed.previous.get(&self.image.name) {
+                None => vec![Reason::NeverPublished],
+                Some(previous) => self.compared(previous, destinations),
+            },
+            Action::Copy | Action::Tag => destinations.iter().flat_map(moved).collect(),
+        }
+    }
+
+    /// The differences between what was published last and what would be built, over all platforms, each once.
+    fn compared(&self, previous: &Previous, destinations: &[Publication]) -> Vec<Reason> {
+        if previous.records.is_empty() {
+            return vec![Reason::UnknownOrigin { tag: previous.tag.clone(), digest: previous.digest }];
+        }
+        let mut reasons: Vec<Reason> = Vec::new();
+        let mut same_key = true;
+        for (platform, fingerprint) in &self.known.fingerprints {
+            let record = fingerprint.record();
+            let Some(old) = previous.records.iter().find(|old| &old.platform == platform) else {
+                reasons.push(Reason::Platform { old: None, new: Some(platform.to_string()) });
+                continue;
+            };
+            same_key &= old.key == record.key;
+            for found in difference(old, &record) {
+                let reason = Reason::from(found);
+                if !reasons.contains(&reason) {
+                    reasons.push(reason);
+                }
+            }
+        }
+        for old in &previous.records {
+            if !self.known.fingerprints.contains_key(&old.platform) {
+                reasons.push(Reason::Platform { old: Some(old.platform.to_string()), new: None });
+            }
+        }
+        match (reasons.is_empty(), same_key, destinations.first()) {
+            (true, true, Some(home)) => vec![Reason::Missing { reference: home.reference.clone() }],
+            (true, _, _) => vec![Reason::Unexplained],
+            (false, _, _) => reasons,
+        }
+    }
+}
+
+fn moved(publication: &Publication) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if publication.action == Action::Copy {
+        reasons.push(Reason::Missing { reference: publication.reference.clone() });
+    }
+    if let Some(pinned) = publication.pinned {
+        reasons.push(Reason::SameBases { pinned });
+    }
+    reasons.extend(publication.tags.iter().filter(|tag| tag.moves()).map(|tag| Reason::TagMoves {
+        reference: format!("{}:{}", publication.reference, tag.tag),
+        old: tag.from,
+        new: tag.to,
+    }));
+    reasons
+}
+
+fn blockers(images: &[Step], wanted: &[Wanted]) -> Vec<Blocker> {
+    let mut blockers = Vec::new();
+    for (step, wanted) in images.iter().zip(wanted) {
+        for (publication, wanted) in step.destinations.iter().zip(&wanted.destinations) {
+            for tag in &publication.tags {
+                let path = wanted.tags.iter().find(|other| other.tag == tag.tag).and_then(|other| other.dirty.clone());
+                match (tag.from, path) {
+                    (_, Some(path)) if tag.moves() => {
+                        blockers.push(Blocker::Dirty { image: step.name.clone(), tag: tag.tag.clone(), path });
+                    }
+                    (Some(stands), _) if tag.fixed && tag.moves() => blockers.push(Blocker::TagConflict {
+                        image: step.name.clone(),
+                        reference: format!("{}:{}", publication.reference, tag.tag),
+                        stands,
+                        wanted: tag.to,
+                    }),
+                    _ => {}
+                }
+            }
+        }
+    }
+    blockers
+}
+
+fn functions(facts: &Facts<'_>, images: &[Step]) -> Vec<Function> {
+    let mut functions = Vec::new();
+    for step in images.iter().filter(|step| step.chosen) {
+        let Some(image) = facts.project.images.get(&step.name) else { continue };
+        for deployment in &image.deploy {
+            let Deployment::Lambda { function, .. } = &deployment.value;
+            functions.push(Function {
+                function: function.clone(),
+                image: step.name.clone(),
+                action: "unknown".to_owned(),
+                from: None,
+                to: step.destinations.first().and_then(|publication| publication.digest),
+            });
+        }
+    }
+    functions
+}

@@ -1,0 +1,117 @@
+//! What a decision is made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::model::{Commit, Executor};
+use crate::digest::{Digest, Key};
+use crate::fingerprint::{Fingerprint, Record};
+use crate::graph::{Graph, Selection};
+use crate::name::ImageName;
+use crate::platform::Platform;
+use crate::project::Project;
+
+/// Everything that [`decide`](super::decide) looks at.
+pub struct Facts<'a> {
+    /// The resolved manifest.
+    pub project: &'a Project,
+    /// Its edges.
+    pub graph: &'a Graph,
+    /// The images that the run is about.
+    pub selection: &'a Selection,
+    /// The keys, and what is known of each image without a registry.
+    pub images: &'a BTreeMap<ImageName, ImageFacts>,
+    /// What the command line asks for.
+    pub choices: &'a Choices,
+}
+
+/// One image, without a registry.
+#[derive(Clone, Debug)]
+pub struct ImageFacts {
+    /// Its key.
+    pub key: Key,
+    /// What it is made from, by platform.
+    pub fingerprints: BTreeMap<Platform, Fingerprint>,
+    /// Who would build it.
+    pub executor: Executor,
+    /// The first instruction that needs BuildKit.
+    pub executor_because: Option<String>,
+    /// Inputs that differ from the commit, sorted.
+    pub uncommitted: Vec<String>,
+    /// How many files language-aware inputs left out.
+    pub dropped: u64,
+}
+
+/// What the command line asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Choices {
+    /// The commit, if there is one.
+    pub commit: Option<Commit>,
+    /// Tags that name the commit get `-dirty-<8 hex of the key>` where inputs differ from it.
+    pub allow_dirty: bool,
+    /// Images that are built though they are published.
+    pub rebuild: BTreeSet<ImageName>,
+    /// Whether the registries are asked.
+    pub offline: bool,
+}
+
+/// What to ask a registry for one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The image.
+    pub image: ImageName,
+    /// Its destinations, in order.
+    pub destinations: Vec<WantedDestination>,
+}
+
+/// What to ask of one destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedDestination {
+    /// The tag of the key.
+    pub key_tag: String,
+    /// All tags that the image should have there, and whether each is fixed.
+    pub tags: Vec<WantedTag>,
+}
+
+/// A tag that an image should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedTag {
+    /// The tag.
+    pub tag: String,
+    /// Whether it stands on one digest forever.
+    pub fixed: bool,
+    /// Made only where the image changed.
+    pub on_change: bool,
+    /// It names the commit and the image's inputs differ from it: the path of one of them.
+    pub dirty: Option<String>,
+}
+
+/// What the registries said.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// By image, a destination each, in the order of the manifest.
+    pub destinations: BTreeMap<ImageName, Vec<ObservedDestination>>,
+    /// The last published image of those that must be built.
+    pub previous: BTreeMap<ImageName, Previous>,
+    /// Images that are published under their pinned key: that key and the digest, for the home.
+    pub pinned: BTreeMap<ImageName, (Key, Digest)>,
+}
+
+/// What one destination holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedDestination {
+    /// What stands under the key's tag.
+    pub published: Option<Digest>,
+    /// What each tag points at.
+    pub tags: BTreeMap<String, Option<Digest>>,
+}
+
+/// What a moving tag of an image points at.
+#[derive(Clone, Debug)]
+pub struct Previous {
+    /// The tag.
+    pub tag: String,
+    /// What it points at.
+    pub digest: Digest,
+    /// The records of its platforms; empty if it was published without one.
+    pub records: Vec<Record>,
+}

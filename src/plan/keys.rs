@@ -1,0 +1,136 @@
+//! Fingerprints from recipes: what of a manifest and a Dockerfile enters the key, and how.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::digest::{Digest, Key};
+use crate::fingerprint::{BuiltOn, FileSet, Fingerprint, Parent, Pin, StageRecord, image_key};
+use crate::graph::Recipe;
+use crate::name::ImageName;
+use crate::platform::Platform;
+use crate::project::{Compression, ExecutorChoice, Image, Modes, Output};
+use crate::reference::Reference;
+
+/// What a fingerprint needs beside the recipe.
+pub struct Ingredients<'a> {
+    /// The files of each context; the default context is "".
+    pub contexts: BTreeMap<String, Arc<FileSet>>,
+    /// Files that count though the build does not see them.
+    pub extra: Arc<FileSet>,
+    /// The pin of an image from outside.
+    pub pin: &'a dyn Fn(&Reference, &Platform) -> Option<Digest>,
+    /// What an image of the manifest is, by key or by digest.
+    pub parent: &'a dyn Fn(&ImageName, &Platform) -> Option<Parent>,
+    /// The generation of `rebuild_every`.
+    pub generation: u64,
+}
+
+/// The record of an image on a platform; `None` if a pin or a parent is not known.
+pub fn fingerprint(image: &Image, platform: &Platform, recipe: &Recipe, with: &Ingredients<'_>) -> Option<Fingerprint> {
+    let mut images = BTreeMap::new();
+    for used in &recipe.parents {
+        let parent = (with.parent)(&used.image, &used.platform)?;
+        images.insert(used.place.clone(), BuiltOn { image: used.image.to_string(), parent });
+    }
+    let mut outside = BTreeMap::new();
+    for used in &recipe.outside {
+        let digest = match used.reference.digest {
+            Some(digest) => digest,
+            None => (with.pin)(&used.reference, &used.platform)?,
+        };
+        outside.insert(used.place.clone(), Pin { reference: used.reference.clone(), digest });
+    }
+    let analysis = &recipe.analysis;
+    // A stage's name is its own business: COPY --from and FROM name stages by number in a recipe.
+    let stages = recipe.stages.iter().enumerate().map(|(index, stage)| StageRecord {
+        name: stage.name.clone().unwrap_or_else(|| index.to_string()),
+        instructions: stage.recipe.clone(),
+    });
+    Some(Fingerprint {
+        platform: platform.clone(),
+        stages: stages.collect(),
+        args: args(image, recipe),
+        contexts: with.contexts.clone(),
+        extra: Arc::clone(&with.extra),
+        images,
+        outside,
+        remotes: analysis.remotes.iter().map(|remote| (remote.url.clone(), remote.checksum.clone())).collect(),
+        secrets: secrets(image, recipe),
+        labels: labels(image),
+        annotations: image.annotations.clone(),
+        options: options(image, recipe),
+        generation: with.generation,
+    })
+}
+
+/// The pinned key of an image: its record with the images that it builds on by digest instead of by key. `None` where it builds on none,
+/// or a digest is not known.
+pub fn pinned_key<'a>(
+    platforms: impl IntoIterator<Item = (&'a Platform, &'a Recipe, &'a Fingerprint)>,
+    digest_of: &dyn Fn(&ImageName, &Platform) -> Option<Digest>,
+) -> Option<Key> {
+    let mut keys = BTreeMap::new();
+    let mut builds_on_ours = false;
+    for (platform, recipe, fingerprint) in platforms {
+        let mut pinned = fingerprint.clone();
+        for used in &recipe.parents {
+            builds_on_ours = true;
+            let parent = Parent::Digest(digest_of(&used.image, &used.platform)?);
+            pinned.images.insert(used.place.clone(), BuiltOn { image: used.image.to_string(), parent });
+        }
+        keys.insert(platform.clone(), pinned.key());
+    }
+    builds_on_ours.then(|| image_key(&keys))
+}
+
+/// The args that reachable stages declare. Left out: volatile ones, and those used in FROM alone, which count as the image that they
+/// resolve to. An image of ours within a value counts under its place; the text here names it, which is the same on every machine.
+fn args(image: &Image, recipe: &Recipe) -> BTreeMap<String, Option<String>> {
+    let volatile = |name: &str| image.args.get(name).is_some_and(|arg| arg.volatile);
+    let counting = recipe.args.iter().filter(|(name, used)| !volatile(name) && !used.from_only);
+    counting.map(|(name, used)| (name.clone(), used.value.clone())).collect()
+}
+
+fn secrets(image: &Image, recipe: &Recipe) -> BTreeSet<String> {
+    let given = |what: &str, id: &str, given: bool| format!("{what} {id}{}", if given { "" } else { " (not given)" });
+    let secrets = recipe.analysis.secrets.keys().map(|id| given("secret", id, image.secrets.contains_key(id)));
+    let ssh = recipe.analysis.ssh.keys().map(|id| given("ssh", id, image.ssh.contains_key(id)));
+    secrets.chain(ssh).collect()
+}
+
+fn labels(image: &Image) -> BTreeMap<String, String> {
+    let counting = image.labels.iter().filter(|(_, label)| !label.volatile);
+    counting.map(|(name, label)| (name.clone(), label.value.clone())).collect()
+}
+
+/// Everything about who builds and what comes out that is not the default.
+fn options(image: &Image, recipe: &Recipe) -> BTreeSet<String> {
+    let mut options = BTreeSet::new();
+    match image.executor {
+        ExecutorChoice::Auto => {}
+        ExecutorChoice::Buildkit => drop(options.insert("executor=buildkit".to_owned())),
+        ExecutorChoice::Assemble => drop(options.insert("executor=assemble".to_owned())),
+    }
+    if image.modes == Modes::Exact {
+        options.insert("modes=exact".to_owned());
+    }
+    let Output { compression, level, sbom, provenance } = &image.output;
+    match compression {
+        Compression::Gzip => {}
+        Compression::Zstd => drop(options.insert("compression=zstd".to_owned())),
+        Compression::Uncompressed => drop(options.insert("compression=uncompressed".to_owned())),
+    }
+    if let Some(level) = level {
+        options.insert(format!("level={level}"));
+    }
+    if *sbom {
+        options.insert("sbom".to_owned());
+    }
+    if *provenance {
+        options.insert("provenance".to_owned());
+    }
+    if let (Some((syntax, _)), false) = (&recipe.analysis.syntax, recipe.analysis.frontend_known) {
+        options.insert(format!("syntax={syntax}"));
+    }
+    options
+}

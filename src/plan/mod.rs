@@ -1,0 +1,21 @@
+//! The decision: what happens to each image and destination, and why. Pure: facts in, [`Plan`] out.
+//!
+//! `apply` reads a plan and may not look at how it was made: everything that matters at apply time is in it.
+
+mod decide;
+mod explain;
+mod facts;
+mod keys;
+mod model;
+mod reason;
+mod schema;
+mod stale;
+
+pub use decide::{decide, wanted};
+pub use explain::{Causes, Root, explain};
+pub use facts::{Choices, Facts, ImageFacts, Observed, ObservedDestination, Previous, Wanted, WantedDestination, WantedTag};
+pub use keys::{Ingredients, fingerprint, pinned_key};
+pub use model::{Action, Blocker, Commit, Executor, FORMAT, Function, Plan, Publication, Step, TagMove};
+pub use reason::Reason;
+pub use schema::schema;
+pub use stale::{Stale, stale};

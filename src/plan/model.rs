@@ -1,0 +1,241 @@
+//! The plan as data. Its JSON is public: versioned, with a schema, the same bytes for the same facts.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::reason::Reason;
+use crate::digest::{Digest, Key};
+use crate::name::ImageName;
+use crate::platform::Platform;
+
+/// The version of the plan's JSON.
+pub const FORMAT: u32 = 1;
+
+/// What happens to an image or a destination. Ordered from the weakest to the strongest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// The key is published there and every tag points at it.
+    Keep,
+    /// The key is published there, tags must move: a manifest PUT each.
+    Tag,
+    /// The key is published at another destination: blobs are mounted or copied.
+    Copy,
+    /// It is nowhere published.
+    Build,
+}
+
+/// Who builds an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Executor {
+    /// The embedded builder: no daemon.
+    Assemble,
+    /// BuildKit, through its own API.
+    Buildkit,
+}
+
+/// All that a run will do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// The version of this document.
+    pub format: u32,
+    /// The project's name.
+    pub project: String,
+    /// The profile in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The commit that was planned, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Commit>,
+    /// Whether the registries were asked; without it every image counts as not published.
+    pub observed: bool,
+    /// The images, each after all that it builds on.
+    pub images: Vec<Step>,
+    /// The functions that run them.
+    pub functions: Vec<Function>,
+    /// Why `apply` would refuse this plan; empty if it would not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<Blocker>,
+}
+
+/// The commit that a plan was made on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Commit {
+    /// Its 40 hexadecimal digits.
+    pub id: String,
+    /// Its time, in seconds since 1970.
+    pub time: i64,
+    /// Whether the tree differs from it anywhere.
+    pub dirty: bool,
+}
+
+/// What happens to one image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Step {
+    /// The image.
+    #[schemars(with = "String")]
+    pub name: ImageName,
+    /// The platforms that it is made for.
+    #[schemars(with = "Vec<String>")]
+    pub platforms: Vec<Platform>,
+    /// Its key; that of the index if there are several platforms.
+    #[schemars(with = "String")]
+    pub key: Key,
+    /// The keys of its platforms.
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub keys: BTreeMap<Platform, Key>,
+    /// The strongest of what happens at its destinations.
+    pub action: Action,
+    /// Who would build it.
+    pub executor: Executor,
+    /// The first instruction that needs BuildKit, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executor_because: Option<String>,
+    /// Why it is built or its tags move.
+    pub reasons: Vec<Reason>,
+    /// Where it goes, the key's home first.
+    pub destinations: Vec<Publication>,
+    /// The images of this plan that it builds on.
+    #[schemars(with = "Vec<String>")]
+    pub needs: Vec<ImageName>,
+    /// Inputs that differ from the commit, untracked ones included (the first 20).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncommitted: Vec<String>,
+    /// Files that language-aware `inputs` left out of the key.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: u64,
+    /// What it counts against `--jobs`.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Whether it was asked for, rather than needed by another image.
+    #[serde(default)]
+    pub chosen: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// What happens at one destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Publication {
+    /// Host and repository, as in references; for a layout its folder.
+    pub reference: String,
+    /// The registry's name in the manifest.
+    pub registry: String,
+    /// The repository below the registry.
+    pub repository: String,
+    /// What happens here.
+    pub action: Action,
+    /// What is published here under the key.
+    #[schemars(with = "Option<String>")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// Where it is copied from: the `reference` of another destination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The pinned key under which it is published already: the key is PUT on that image.
+    #[schemars(with = "Option<String>")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Key>,
+    /// Every tag that it has here besides its key.
+    pub tags: Vec<TagMove>,
+}
+
+/// What a tag points at, and what it will point at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TagMove {
+    /// The tag.
+    pub tag: String,
+    /// The digest now; `null` if there is no such tag.
+    #[schemars(with = "Option<String>")]
+    pub from: Option<Digest>,
+    /// The digest then; `null` until built.
+    #[schemars(with = "Option<String>")]
+    pub to: Option<Digest>,
+    /// Whether it stands on one digest forever.
+    #[serde(default)]
+    pub fixed: bool,
+}
+
+impl TagMove {
+    /// Whether the tag does not stand where it will.
+    pub fn moves(&self) -> bool {
+        self.to.is_none() || self.from != self.to
+    }
+}
+
+/// What happens to a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Function {
+    /// Its name.
+    pub function: String,
+    /// The image that it runs.
+    #[schemars(with = "String")]
+    pub image: ImageName,
+    /// `deploy`, `keep`, or `unknown` where it was not asked.
+    pub action: String,
+    /// The digest that it runs now.
+    #[schemars(with = "Option<String>")]
+    pub from: Option<Digest>,
+    /// The digest that it will run; `null` until built.
+    #[schemars(with = "Option<String>")]
+    pub to: Option<Digest>,
+}
+
+/// Why a plan may be looked at but not applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Blocker {
+    /// A fixed tag stands on another digest.
+    TagConflict {
+        /// The image.
+        #[schemars(with = "String")]
+        image: ImageName,
+        /// Repository and tag.
+        reference: String,
+        /// The digest that it stands on.
+        #[schemars(with = "String")]
+        stands: Digest,
+        /// The digest that it should have; `null` until built.
+        #[schemars(with = "Option<String>")]
+        wanted: Option<Digest>,
+    },
+    /// A tag names the commit, but inputs of the image differ from it.
+    Dirty {
+        /// The image.
+        #[schemars(with = "String")]
+        image: ImageName,
+        /// The tag.
+        tag: String,
+        /// One of the inputs.
+        path: String,
+    },
+}
+
+impl Plan {
+    /// Whether there is anything to do.
+    pub fn has_changes(&self) -> bool {
+        self.images.iter().any(|step| step.action != Action::Keep) || self.functions.iter().any(|f| f.action == "deploy")
+    }
+
+    /// The step of an image.
+    pub fn step(&self, name: &ImageName) -> Option<&Step> {
+        self.images.iter().find(|step| &step.name == name)
+    }
+
+    /// The plan's JSON, the same bytes for the same plan.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("a plan has only string keys and plain values");
+        text.push('\n');
+        text
+    }
+}

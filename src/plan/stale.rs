@@ -1,0 +1,75 @@
+//! Whether a saved plan still holds.
+
+use super::model::{Plan, Step, TagMove};
+
+/// What changed since a plan was saved.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stale {
+    /// The plan was made by another version of the format.
+    #[error("the plan has format {0}, this program applies format {ours}", ours = super::model::FORMAT)]
+    Format(u32),
+    /// Another project or profile.
+    #[error("the plan is for {planned}, not for {now}")]
+    Project {
+        /// In the plan.
+        planned: String,
+        /// Now.
+        now: String,
+    },
+    /// The plan's images are not the manifest's.
+    #[error("`{0}` is in only one of the plan and the manifest")]
+    Images(String),
+    /// An image is made from something else by now.
+    #[error("`{0}` is made from other inputs than when it was planned")]
+    Key(String),
+    /// An image has other destinations or tags by now.
+    #[error("`{0}` has other destinations or tags than when it was planned")]
+    Destinations(String),
+    /// Somebody else moved a tag.
+    #[error("the tag `{0}` was moved since the plan was made")]
+    Tag(String),
+}
+
+/// The first thing about `saved` that does not hold any more, given the same plan made now.
+///
+/// What an earlier run of the same plan did is not staleness: a tag may already stand where the plan moves it.
+pub fn stale(saved: &Plan, fresh: &Plan) -> Option<Stale> {
+    if saved.format != super::model::FORMAT {
+        return Some(Stale::Format(saved.format));
+    }
+    let project = |plan: &Plan| format!("{} (profile {})", plan.project, plan.profile.as_deref().unwrap_or("none"));
+    if project(saved) != project(fresh) {
+        return Some(Stale::Project { planned: project(saved), now: project(fresh) });
+    }
+    for (planned, now) in [(saved, fresh), (fresh, saved)] {
+        if let Some(step) = planned.images.iter().find(|step| now.step(&step.name).is_none()) {
+            return Some(Stale::Images(step.name.to_string()));
+        }
+    }
+    saved.images.iter().zip(&fresh.images).find_map(|(planned, now)| stale_step(planned, now))
+}
+
+fn stale_step(planned: &Step, now: &Step) -> Option<Stale> {
+    if planned.name != now.name {
+        return Some(Stale::Images(planned.name.to_string()));
+    }
+    if planned.keys != now.keys {
+        return Some(Stale::Key(planned.name.to_string()));
+    }
+    let names = |step: &Step| -> Vec<(String, Vec<String>)> {
+        let tags = |tags: &[TagMove]| tags.iter().map(|tag| tag.tag.clone()).collect();
+        step.destinations.iter().map(|publication| (publication.reference.clone(), tags(&publication.tags))).collect()
+    };
+    if names(planned) != names(now) {
+        return Some(Stale::Destinations(planned.name.to_string()));
+    }
+    for (planned, now) in planned.destinations.iter().zip(&now.destinations) {
+        for (was, is) in planned.tags.iter().zip(&now.tags) {
+            let done_before = is.from.is_some() && is.from == now.digest;
+            if was.from != is.from && !done_before {
+                return Some(Stale::Tag(format!("{}:{}", now.reference, is.tag)));
+            }
+        }
+    }
+    None
+}

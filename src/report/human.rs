@@ -1,0 +1,160 @@
+//! Events for people on stderr: a live block on a terminal, plain lines elsewhere.
+
+use std::io::Write;
+
+use super::Reporter;
+use super::live::Live;
+use super::style::Style;
+use super::words::{action_word, bytes};
+use crate::event::{Event, Kind, Outcome, Phase, Receipt, RunOutcome};
+
+/// Shows a run.
+pub struct Human<W> {
+    out: Out<W>,
+    style: Style,
+    verbose: bool,
+}
+
+enum Out<W> {
+    Live(Live<W>),
+    Lines(W),
+}
+
+impl<W: Write> Human<W> {
+    /// A reporter for a terminal (`live`) or for a log.
+    pub const fn new(out: W, style: Style, live: bool, verbose: bool) -> Self {
+        let out = if live { Out::Live(Live::new(out, style)) } else { Out::Lines(out) };
+        Self { out, style, verbose }
+    }
+
+    fn line(&mut self, text: &str) {
+        match &mut self.out {
+            Out::Live(live) => live.print(text),
+            Out::Lines(out) => drop(writeln!(out, "{text}")),
+        }
+    }
+
+    /// What an image is doing: a line of its own in a log, its state in the block of a terminal.
+    fn state(&mut self, image: &str, text: &str, worth_a_line: bool) {
+        match &mut self.out {
+            Out::Live(live) => live.set(image, text),
+            Out::Lines(out) if worth_a_line => drop(writeln!(out, "{image}: {text}")),
+            Out::Lines(_) => {}
+        }
+    }
+
+    fn finish(&mut self, image: &str, text: &str) {
+        match &mut self.out {
+            Out::Live(live) => live.finish(image, text),
+            Out::Lines(out) => drop(writeln!(out, "{text}")),
+        }
+    }
+
+    fn receipt(&mut self, receipt: &Receipt) {
+        let count = |outcome| receipt.images.iter().filter(|image| image.outcome == outcome).count();
+        let counted = [
+            (Outcome::Built, "built"),
+            (Outcome::Copied, "copied"),
+            (Outcome::Adopted, "adopted"),
+            (Outcome::Tagged, "tagged"),
+            (Outcome::Kept, "kept"),
+            (Outcome::Failed, "failed"),
+            (Outcome::Skipped, "skipped"),
+        ];
+        let parts: Vec<String> = counted
+            .iter()
+            .filter(|(outcome, _)| count(*outcome) > 0)
+            .map(|(outcome, word)| format!("{} {word}", count(*outcome)))
+            .collect();
+        let head = match receipt.outcome {
+            RunOutcome::Succeeded => self.style.good("done:"),
+            RunOutcome::Failed => self.style.bad("failed:"),
+            RunOutcome::Interrupted => self.style.bad("interrupted:"),
+        };
+        let requests: u64 = receipt.requests.values().sum();
+        self.line(&format!("{head} {} ({requests} registry requests)", parts.join(", ")));
+        match receipt.outcome {
+            RunOutcome::Succeeded => {}
+            RunOutcome::Failed => self.line("no tag was moved for what failed; run the same command again to go on where it stopped"),
+            RunOutcome::Interrupted => self.line("run the same command again to go on where it stopped"),
+        }
+    }
+}
+
+fn phase_text(phase: Phase, at: &str) -> String {
+    match phase {
+        Phase::Build => format!("building for {at}"),
+        Phase::Blobs => format!("sending blobs to {at}"),
+        Phase::Manifest => format!("putting the manifest to {at}"),
+        Phase::Record => format!("attaching the record in {at}"),
+        Phase::Key => format!("publishing the key in {at}"),
+        Phase::Tags => format!("moving tags in {at}"),
+    }
+}
+
+impl<W: Write + Send> Reporter for Human<W> {
+    fn event(&mut self, event: &Event) {
+        let style = self.style;
+        match &event.event {
+            Kind::Version { .. } => {}
+            Kind::RunStarted { build, copy, tag, keep, .. } => {
+                self.line(&format!("{build} to build, {copy} to copy, {tag} to tag, {keep} to keep"));
+            }
+            Kind::StepStarted { image, action, .. } => {
+                self.state(image.as_str(), &format!("{} starts", action_word(*action)), false);
+            }
+            Kind::PhaseStarted { image, phase, at } => {
+                let worth = self.verbose || matches!(phase, Phase::Build);
+                self.state(image.as_str(), &phase_text(*phase, at), worth);
+            }
+            Kind::BuildStep { image, step, done, cached } => {
+                let state = if *cached { format!("{step} (cached)") } else { step.clone() };
+                self.state(image.as_str(), &state, *done);
+            }
+            Kind::Output { image, step, line, .. } => {
+                match &mut self.out {
+                    Out::Live(live) => live.set(image.as_str(), &format!("{step} | {line}")),
+                    Out::Lines(out) => drop(writeln!(out, "{image} | {line}")),
+                }
+            }
+            Kind::Size { image, reference, bytes: size, layers } => {
+                self.state(image.as_str(), &format!("{} in {layers} layers, to {reference}", bytes(*size)), true);
+            }
+            Kind::BlobsSent { image, reference, sent, bytes: size, mounted, existing } => {
+                let text = format!("{reference}: {sent} blobs sent ({}), {mounted} mounted, {existing} there", bytes(*size));
+                self.state(image.as_str(), &text, self.verbose);
+            }
+            Kind::Adopted { image, digest, .. } => {
+                self.line(&format!("{image}: found published as {}; it is taken as it is", digest.short()));
+            }
+            Kind::StepFinished { image, outcome, digest, milliseconds } => {
+                let word = match outcome {
+                    Outcome::Built => "built",
+                    Outcome::Copied => "copied",
+                    Outcome::Adopted => "adopted",
+                    _ => "kept",
+                };
+                #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
+                let seconds = *milliseconds as f64 / 1000.0;
+                let text = format!("{} {image} {word} in {seconds:.1}s: {}", style.good("ok"), digest.short());
+                self.finish(image.as_str(), &text);
+            }
+            Kind::StepFailed { image, error } => {
+                let text = format!("{} {image}\n{}", style.bad("failed"), indented(error));
+                self.finish(image.as_str(), &text);
+            }
+            Kind::StepSkipped { image, because } => {
+                self.finish(image.as_str(), &format!("{} {image}: {because} failed", style.warn("skipped")));
+            }
+            Kind::TagMoved { reference, from, to, .. } => {
+                let from = from.map_or_else(|| "nothing".to_owned(), |digest| digest.short());
+                self.line(&format!("{} {reference}: {from} -> {}", style.good("tag"), to.short()));
+            }
+            Kind::RunFinished { receipt } => self.receipt(receipt),
+        }
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}

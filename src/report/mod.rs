@@ -1,0 +1,25 @@
+//! stdout and stderr: plans, events and receipts as text for people, or as JSON. Nothing here decides anything.
+
+mod causes;
+mod human;
+mod jsonl;
+mod live;
+mod plan;
+mod style;
+mod why;
+mod words;
+
+pub use human::Human;
+pub use jsonl::JsonLines;
+pub use plan::plan_text;
+pub use style::Style;
+pub use why::differences_text;
+pub use words::{action_word, bytes, reason_text};
+
+use crate::event::Event;
+
+/// One event in, nothing out: no reporter can stop or fail a run.
+pub trait Reporter: Send {
+    /// Shows or writes an event.
+    fn event(&mut self, event: &Event);
+}

@@ -1,0 +1,105 @@
+//! Reasons and numbers in words.
+
+use crate::fingerprint::FileChange;
+use crate::plan::{Action, Reason};
+
+/// The word for an action.
+pub const fn action_word(action: Action) -> &'static str {
+    match action {
+        Action::Keep => "keep",
+        Action::Tag => "tag",
+        Action::Copy => "copy",
+        Action::Build => "build",
+    }
+}
+
+/// A number of bytes, in the units that registries count in (powers of 1000).
+pub fn bytes(number: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut value = number as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{number} B") } else { format!("{value:.1} {}", units[unit]) }
+}
+
+fn short(text: &str) -> String {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    if digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return digits[..12].to_owned();
+    }
+    let one_line = text.lines().next().unwrap_or_default();
+    match one_line.char_indices().nth(60) {
+        Some((end, _)) => format!("{}...", &one_line[..end]),
+        None => one_line.to_owned(),
+    }
+}
+
+fn from_to(old: Option<&String>, new: Option<&String>) -> String {
+    match (old, new) {
+        (Some(old), Some(new)) => format!("from `{}` to `{}`", short(old), short(new)),
+        (None, Some(new)) => format!("is new: `{}`", short(new)),
+        (Some(old), None) => format!("is gone, was `{}`", short(old)),
+        (None, None) => "changed".to_owned(),
+    }
+}
+
+fn file_text(context: Option<&String>, path: &str, change: FileChange) -> String {
+    let place = match context.map(String::as_str) {
+        Some("") => path.to_owned(),
+        Some(name) => format!("{path} (context {name})"),
+        None => format!("{path} (extra input)"),
+    };
+    match change {
+        FileChange::Added => format!("{place} is new"),
+        FileChange::Removed => format!("{place} is gone"),
+        FileChange::Content => format!("{place} changed"),
+        FileChange::Mode => format!("{place} changed its mode"),
+        FileChange::Kind => format!("{place} is another kind of file"),
+    }
+}
+
+/// A reason as a phrase.
+pub fn reason_text(reason: &Reason) -> String {
+    match reason {
+        Reason::NeverPublished => "never published".to_owned(),
+        Reason::NotAsked => "the registry was not asked".to_owned(),
+        Reason::NotPushed => "not pushed anywhere; an image that is built needs it".to_owned(),
+        Reason::NotNeeded => "nothing needs it".to_owned(),
+        Reason::UnknownOrigin { tag, digest } => {
+            format!("`{tag}` points at {}, which carries no record: unknown origin", digest.short())
+        }
+        Reason::Forced => "--rebuild".to_owned(),
+        Reason::Format { old, new } => format!("the key's format went from {old} to {new}"),
+        Reason::Platform { old, new } => format!("platform {}", from_to(old.as_ref(), new.as_ref())),
+        Reason::Stage { stage, old, new } => format!("stage {stage}: instruction {}", from_to(old.as_ref(), new.as_ref())),
+        Reason::Arg { name, old, new } => format!("arg {name} {}", from_to(old.as_ref(), new.as_ref())),
+        Reason::File { context, path, change } => file_text(context.as_ref(), path, *change),
+        Reason::Image { image, .. } => format!("builds on {image}, which changed"),
+        Reason::Outside { reference, old, new } => format!("{reference} {}", from_to(old.as_ref(), new.as_ref())),
+        Reason::Setting { name, old, new } => format!("{name} {}", from_to(old.as_ref(), new.as_ref())),
+        Reason::Missing { reference } => format!("not in {reference}"),
+        Reason::TagMoves { reference, old, .. } => {
+            let tag = reference.rsplit(':').next().unwrap_or(reference);
+            match old {
+                None => format!("tag {tag} is new"),
+                Some(old) => format!("tag {tag} stands on {}", old.short()),
+            }
+        }
+        Reason::SameBases { .. } => "its bases were rebuilt to what they were".to_owned(),
+        Reason::Unexplained => "the key differs for a reason that was not found: please report this".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn bytes_in_units() {
+        assert_eq!([0, 999, 1000, 1_500_000].map(bytes), ["0 B", "999 B", "1.0 kB", "1.5 MB"]);
+    }
+}
