@@ -19,6 +19,27 @@ fn properties(schema: &Value, found: &mut Vec<(String, Value)>) {
     }
 }
 
+/// Every schema among the alternatives of some schema.
+fn alternatives<'v>(schema: &'v Value, found: &mut Vec<&'v Value>) {
+    match schema {
+        Value::Object(object) => {
+            found.extend(["anyOf", "oneOf", "allOf"].iter().filter_map(|key| object.get(*key)?.as_array()).flatten());
+            object.values().for_each(|value| alternatives(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| alternatives(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_alternative_is_a_schema() {
+    let schema = schema();
+    let mut found = Vec::new();
+    alternatives(&schema, &mut found);
+    assert!(found.len() > 100);
+    assert!(found.into_iter().all(|alternative| alternative.is_object() || alternative.is_boolean()));
+}
+
 #[test]
 fn every_key_is_described() {
     let schema = schema();
