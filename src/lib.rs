@@ -46,6 +46,7 @@
 //! | Docker's `config.json` and `certs.d` | for credentials | never |
 
 pub mod apply;
+mod cli;
 pub mod digest;
 pub mod dockerfile;
 pub mod event;
@@ -72,5 +73,5 @@ pub mod workspace;
 
 /// The whole program.
 pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    cli::main()
 }

@@ -44,7 +44,7 @@ pub async fn build(
             }
         }
     });
-    let buildkit = work.buildkit.get().await?;
+    let buildkit = work.buildkit.get().await.map_err(|error| ApplyError::Builder { error })?;
     let built = buildkit.build(request, run.store, sender, run.cancel.clone()).await;
     // What the builder said is shown before the end of the step is announced.
     let _ = progress.await;

@@ -15,8 +15,12 @@ pub enum ApplyError {
     #[error("{0}")]
     Build(String),
     /// BuildKit itself: it cannot be reached, or does not do as it should.
-    #[error("{0}")]
-    Builder(#[from] BuildError),
+    #[error("{error}{}", error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default())]
+    Builder {
+        /// What it said.
+        #[source]
+        error: BuildError,
+    },
     /// A registry.
     #[error("{what}: {error}{}", error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default())]
     Registry {
@@ -74,7 +78,7 @@ impl ApplyError {
 impl ApplyError {
     /// A build that failed: the words of the builder, the instruction in the Dockerfile, the end of the log.
     pub fn build(image: &ImageName, dockerfile: &Source, error: BuildError) -> Self {
-        let BuildError::Failed { message, vertex, location, log_tail } = error else { return Self::Builder(error) };
+        let BuildError::Failed { message, vertex, location, log_tail } = error else { return Self::Builder { error } };
         let mut text = format!("the build of {image} failed: {message}");
         if let Some((first, last)) = location {
             let _ = write!(text, "\n  --> {}:{first}", dockerfile.name());

@@ -41,6 +41,11 @@ codes! {
     UnsupportedVersion = "unsupported-version",
     /// A file of another tool, or an older kind of deploy.yaml.
     OtherTool = "other-tool",
+    // The lock.
+    /// `deploy.lock` is not a lock file of this version.
+    BadLock = "bad-lock",
+    /// Something from outside has no pin in `deploy.lock`, and `--locked` forbids to add one.
+    MissingPin = "missing-pin",
     // Dockerfiles and ignore files.
     /// A line of a Dockerfile that BuildKit would refuse.
     DockerfileSyntax = "dockerfile-syntax",
@@ -69,10 +74,6 @@ codes! {
     /// A pattern of an ignore file that Docker would refuse.
     IgnorePattern = "ignore-pattern",
     // The lock.
-    /// `deploy.lock` is not a lock file of this version.
-    BadLock = "bad-lock",
-    /// Something from outside has no pin in `deploy.lock`, and `--locked` forbids to add one.
-    MissingPin = "missing-pin",
     // The manifest's meaning.
     /// A template that stands without quotes, so that YAML reads a mapping.
     UnquotedTemplate = "unquoted-template",
@@ -142,6 +143,8 @@ codes! {
     Leak = "leak",
     /// A function without an image in the private ECR of its region.
     LambdaWithoutEcr = "lambda-without-ecr",
+    /// A Dockerfile that the manifest names is not there, or cannot be read.
+    MissingDockerfile = "missing-dockerfile",
     // The graph.
     /// `{{ref 'x'}}` stands in an arg that nothing reachable reads.
     UnusedRef = "unused-ref",

@@ -36,7 +36,8 @@ pub(super) fn choose(state: &State, reads: Option<&[Read]>, inputs: &Inputs) -> 
             return Ok(Choice { nodes: (0..tree.nodes().len() as u32).collect(), missing: Vec::new() });
         };
         let selection = select(tree, reads);
-        let missing = selection.missing.iter().cloned().map(|missing| MissingRead { missing, dropped: false }).collect();
+        let missing =
+            selection.missing.iter().cloned().map(|missing| MissingRead { missing, dropped: false }).collect();
         return Ok(Choice { nodes: selection.iter().map(|(node, _)| node as u32).collect(), missing });
     };
     let Some(reads) = reads else { return Ok(Choice { nodes: kept, missing: Vec::new() }) };

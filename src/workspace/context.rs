@@ -23,11 +23,7 @@ use super::walk::{self, Found, Never};
 #[derive(Clone, Debug)]
 pub(super) enum Failure {
     /// Each image shows it at a place of its own.
-    Anywhere {
-        code: Code,
-        message: String,
-        help: Option<&'static str>,
-    },
+    Anywhere { code: Code, message: String, help: Option<&'static str> },
     /// Stands at places of its own: lines of an ignore file.
     Placed(Problems),
 }
@@ -135,14 +131,7 @@ impl State {
             Origin::Assembled(_) => None,
         };
         let hashes = vec![None; walked.stats.len()];
-        Ok(Self {
-            walked,
-            hashes,
-            resized: HashMap::new(),
-            pointers: BTreeSet::new(),
-            failed: HashMap::new(),
-            scope,
-        })
+        Ok(Self { walked, hashes, resized: HashMap::new(), pointers: BTreeSet::new(), failed: HashMap::new(), scope })
     }
 }
 
@@ -154,7 +143,12 @@ pub(super) fn identity_path(root: &Path, place: &Path) -> Vec<u8> {
 
 fn walked(origin: Origin, found: Found) -> Walked {
     let (nodes, stats): (Vec<Node>, Vec<FileStat>) = found.nodes.into_iter().unzip();
-    Walked { tree: Tree::new(nodes), stats, origin: Arc::new(origin), unreadable: found.unreadable.into_iter().collect() }
+    Walked {
+        tree: Tree::new(nodes),
+        stats,
+        origin: Arc::new(origin),
+        unreadable: found.unreadable.into_iter().collect(),
+    }
 }
 
 fn folder(root: &Path, key: &Key, ignore: &Ignore) -> Result<Walked, Failure> {

@@ -52,7 +52,11 @@ pub(super) fn failures(state: &State, choice: &Choice) -> Vec<Failure> {
         match state.walked.tree.nodes()[index].kind {
             NodeKind::Folder if state.walked.unreadable.contains(path()) => {
                 let message = format!("cannot list the folder `{}`, which is an input", path());
-                failures.push(Failure::new(Code::UnreadableInput, message, "make it readable, or put it into the ignore file"));
+                failures.push(Failure::new(
+                    Code::UnreadableInput,
+                    message,
+                    "make it readable, or put it into the ignore file",
+                ));
             }
             NodeKind::File if !state.walked.stats[index].is_regular() => special.push(path().to_string()),
             NodeKind::File if state.pointers.contains(&index) => pointers.push(path().to_string()),

@@ -139,9 +139,7 @@ impl Workspace {
         let tree = &state.walked.tree;
         let all: Vec<(usize, Because)> = match request.reads {
             None => (0..tree.nodes().len()).map(|node| (node, Because::Whole)).collect(),
-            Some(reads) => {
-                select(tree, reads).iter().map(|(node, read)| (node, Because::Read(read))).collect()
-            }
+            Some(reads) => select(tree, reads).iter().map(|(node, read)| (node, Because::Read(read))).collect(),
         };
         let path = |node: usize| tree.nodes()[node].path.clone();
         let said = all.into_iter().filter_map(|(node, because)| match choice.nodes.binary_search(&(node as u32)) {
@@ -257,7 +255,7 @@ impl Workspace {
         choices: Vec<(usize, Result<Choice, Failure>)>,
     ) -> Vec<(usize, Outcome)> {
         let mut outcomes = Vec::with_capacity(choices.len());
-        let mut made: Vec<(usize, (usize, [u8; 32]), Choice)> = Vec::new();
+        let mut made = Vec::new();
         for (index, choice) in choices {
             match choice {
                 Err(failure) => {
@@ -268,8 +266,7 @@ impl Workspace {
             }
         }
         let mut seen = HashSet::new();
-        let new: Vec<&(usize, (usize, [u8; 32]), Choice)> =
-            made.iter().filter(|(_, id, _)| !self.sets.contains_key(id) && seen.insert(*id)).collect();
+        let new: Vec<_> = made.iter().filter(|(_, id, _)| !self.sets.contains_key(id) && seen.insert(*id)).collect();
         let states = &self.states;
         let sets: Vec<_> = new
             .par_iter()
@@ -311,7 +308,8 @@ impl Workspace {
             problems.push(missing.problem(request.reads.unwrap_or_default()).help(help));
         }
         let state = self.states[question.0].as_ref();
-        let origin = state.map_or_else(|_| Arc::new(Origin::Folder(self.root.clone())), |state| state.walked.origin.clone());
+        let origin =
+            state.map_or_else(|_| Arc::new(Origin::Folder(self.root.clone())), |state| state.walked.origin.clone());
         problems.or(ContextFiles { snapshot: Snapshot::new(Arc::clone(&outcome.files), origin) })
     }
 }

@@ -97,7 +97,9 @@ mod tests {
         ] {
             assert!(covered(pattern, path), "{pattern} {path}");
         }
-        for (pattern, path) in [("docs", "docs2"), ("*.md", "a/b.md"), ("docs", "a/docs"), ("a/*/c", "a/c"), ("?", "ab")] {
+        for (pattern, path) in
+            [("docs", "docs2"), ("*.md", "a/b.md"), ("docs", "a/docs"), ("a/*/c", "a/c"), ("?", "ab")]
+        {
             assert!(!covered(pattern, path), "{pattern} {path}");
         }
         assert!(Globs::new(["a[", "b"]).unwrap_err().to_string().starts_with("`a[` is not a glob"));

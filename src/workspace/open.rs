@@ -53,7 +53,9 @@ impl IgnoreFile {
     pub fn warning(&self, dockerfile: &Location) -> Option<Problem> {
         let path = self.without_effect.as_ref()?;
         let problem = Problem::warning(Code::IgnoreWithoutEffect, format!("`{path}` has no effect")).at(dockerfile, "");
-        Some(problem.help("docker reads `<Dockerfile>.dockerignore` beside the Dockerfile, else `.dockerignore` of the context"))
+        Some(problem.help(
+            "docker reads `<Dockerfile>.dockerignore` beside the Dockerfile, else `.dockerignore` of the context",
+        ))
     }
 }
 
@@ -116,7 +118,9 @@ impl Workspace {
         let place = self.root.join(path);
         let bytes = match std::fs::read(&place) {
             Ok(bytes) => bytes,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
             Err(error) => return Err(Error::io("read", Path::new(path))(error)),
         };
         let text = String::from_utf8(bytes).map_err(|_| Error::NotUtf8 { path: PathBuf::from(path) })?;
@@ -187,8 +191,7 @@ impl Workspace {
         let beside_folder = lexical(&self.root, &beside.to_string_lossy());
         let nested = of_context.as_ref() != Some(&beside_folder) && beside_folder != self.root;
         let place = beside.join(".dockerignore");
-        let without_effect =
-            (nested && self.root.join(&place).is_file()).then(|| place.to_string_lossy().into_owned());
+        let without_effect = (nested && self.root.join(&place).is_file()).then(|| place.to_string_lossy().into_owned());
         let source = match (own, context) {
             (Some(own), _) => Some(own),
             (None, Context::Folder(folder)) => self.folder_ignore(folder)?,

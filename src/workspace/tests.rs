@@ -100,7 +100,12 @@ impl Ask {
 
     fn problem(&self, root: &Path) -> String {
         let problems = self.at(root).unwrap_err();
-        problems.sorted().iter().map(|problem| format!("{}: {}", problem.code, problem.message)).collect::<Vec<_>>().join("\n")
+        problems
+            .sorted()
+            .iter()
+            .map(|problem| format!("{}: {}", problem.code, problem.message))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 
@@ -156,7 +161,9 @@ fn kinds_modes_and_links() {
     let files = Ask::default().at(root).unwrap();
     let entries = files.snapshot.files().entries();
     assert!(matches!(&entries[1].kind, FileKind::Link { target } if target == "../outside"));
-    assert!(matches!(&entries[4].kind, FileKind::File { hash, size: 1 } if hash.as_bytes() == blake3::hash(b"x").as_bytes()));
+    assert!(
+        matches!(&entries[4].kind, FileKind::File { hash, size: 1 } if hash.as_bytes() == blake3::hash(b"x").as_bytes())
+    );
 }
 
 #[test]
@@ -212,7 +219,8 @@ fn equal_selections_share_one_set() {
     ];
     let location = place();
     let requests: Vec<_> = asks.iter().map(|ask| ask.request(&location)).collect();
-    let answers: Vec<_> = workspace.files(&requests).into_iter().map(|answer| answer.unwrap().snapshot.shared_files()).collect();
+    let answers: Vec<_> =
+        workspace.files(&requests).into_iter().map(|answer| answer.unwrap().snapshot.shared_files()).collect();
     assert!(std::sync::Arc::ptr_eq(&answers[0], &answers[1]));
     assert_ne!(answers[0].hash(), answers[2].hash());
 }
@@ -223,7 +231,8 @@ fn part(from: &str, to: &str, only: &[&str]) -> ContextPart {
 
 #[test]
 fn assembled_contexts_keep_the_layout() {
-    let folder = project(&[("go.mod", "m"), ("cmd/api/main.go", "a"), ("cmd/api/x.md", ""), ("lib/l.go", "l"), ("other", "")]);
+    let folder =
+        project(&[("go.mod", "m"), ("cmd/api/main.go", "a"), ("cmd/api/x.md", ""), ("lib/l.go", "l"), ("other", "")]);
     let parts = vec![
         part("go.mod", "go.mod", &[]),
         part("cmd/api", "cmd/api", &["*.go"]),
@@ -238,7 +247,8 @@ fn assembled_contexts_keep_the_layout() {
     std::io::Read::read_to_string(&mut files.snapshot.open(&path).unwrap(), &mut text).unwrap();
     assert_eq!(text, "l");
 
-    let problem = |parts: Vec<ContextPart>| Ask { context: Context::Assembled(parts), ..Ask::default() }.problem(folder.path());
+    let problem =
+        |parts: Vec<ContextPart>| Ask { context: Context::Assembled(parts), ..Ask::default() }.problem(folder.path());
     let clash = problem(vec![part("lib", "x", &[]), part("cmd", "x", &[])]);
     assert!(clash.starts_with("context-overlap: two parts of the context both give"), "{clash}");
     let clash = problem(vec![part("cmd", "", &[]), part("other", "api", &[])]);
@@ -249,7 +259,8 @@ fn assembled_contexts_keep_the_layout() {
 
 #[test]
 fn extra_inputs_are_hashed_wherever_they_lie() {
-    let outer = project(&[("go.mod", "m"), ("repo/a.json", "{}"), ("repo/x/b.json", ""), ("repo/.orchestrate/c.json", "")]);
+    let outer =
+        project(&[("go.mod", "m"), ("repo/a.json", "{}"), ("repo/x/b.json", ""), ("repo/.orchestrate/c.json", "")]);
     let root = outer.path().join("repo");
     let mut workspace = Workspace::open(&root).unwrap();
     let files = workspace.extra(&[located("**/*.json"), located("../go.mod")], Modes::Git).unwrap();
@@ -297,7 +308,10 @@ fn the_ignore_file_of_the_dockerfile_comes_first() {
     let workspace = Workspace::open(folder.path()).unwrap();
     let of = |dockerfile: &str, context: &Context| {
         let found = workspace.ignore_file(dockerfile, context).unwrap();
-        (found.source.map(|source| source.text().to_owned()).unwrap_or_default(), found.without_effect.unwrap_or_default())
+        (
+            found.source.map(|source| source.text().to_owned()).unwrap_or_default(),
+            found.without_effect.unwrap_or_default(),
+        )
     };
     let (root, svc) = (Context::Folder(".".to_owned()), Context::Folder("./svc/".to_owned()));
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
@@ -312,7 +326,8 @@ fn the_ignore_file_of_the_dockerfile_comes_first() {
 
 #[test]
 fn texts_globs_and_generated_files() {
-    let folder = project(&[("a/Dockerfile", ""), ("b/Dockerfile", ""), ("b/c/Dockerfile", ""), (".git/Dockerfile", "")]);
+    let folder =
+        project(&[("a/Dockerfile", ""), ("b/Dockerfile", ""), ("b/c/Dockerfile", ""), (".git/Dockerfile", "")]);
     fs::write(folder.path().join("binary"), b"\xff").unwrap();
     let workspace = Workspace::open(folder.path()).unwrap();
     assert_eq!(workspace.glob("*/Dockerfile").unwrap(), ["a/Dockerfile", "b/Dockerfile"]);
@@ -323,7 +338,8 @@ fn texts_globs_and_generated_files() {
     assert!(workspace.glob("nowhere/*").unwrap().is_empty());
     assert!(workspace.read_source("nowhere").unwrap().is_none());
     assert_eq!(workspace.read_source("binary").unwrap_err().to_string(), "`binary` is not UTF-8");
-    let generated = Located { value: Generated { path: "gen/x.go".to_owned(), by: "make proto".to_owned() }, location: place() };
+    let generated =
+        Located { value: Generated { path: "gen/x.go".to_owned(), by: "make proto".to_owned() }, location: place() };
     let problems = workspace.missing_generated(&[generated]);
     assert!(problems.sorted()[0].help.as_ref().unwrap().contains("make proto"));
 }
@@ -455,7 +471,8 @@ fn a_warm_plan_reads_no_file_and_a_cold_one_reads_each_once() {
         let location = place();
         let requests: Vec<_> = asks.iter().map(|ask| ask.request(&location)).collect();
         let answers = workspace.files(&requests);
-        let hashes: Vec<[u8; 32]> = answers.into_iter().map(|answer| *answer.unwrap().snapshot.files().hash()).collect();
+        let hashes: Vec<[u8; 32]> =
+            answers.into_iter().map(|answer| *answer.unwrap().snapshot.files().hash()).collect();
         (hashes, workspace.files_read())
     };
     let (cold, warm) = (plan(), plan());
@@ -475,7 +492,8 @@ fn a_read_only_checkout_is_planned_without_a_cache() {
 
 #[test]
 fn two_plans_at_once_leave_a_sound_cache() {
-    let files: Vec<(String, String)> = (0..200).map(|number| (format!("d{}/f{number}", number % 7), number.to_string())).collect();
+    let files: Vec<(String, String)> =
+        (0..200).map(|number| (format!("d{}/f{number}", number % 7), number.to_string())).collect();
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let folder = project(&files);
     std::thread::sleep(Duration::from_millis(20));
