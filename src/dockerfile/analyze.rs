@@ -177,6 +177,9 @@ impl Walk<'_> {
         let (env, made_from) = self.inherited(index);
         let mut current = Current { index, env, made_from, recipe: Vec::new(), steps: Vec::new() };
         current.recipe.push(recipe::from(&base, &platform));
+        if self.file.escape != '\\' {
+            current.recipe.push(format!("escape {}", self.file.escape));
+        }
         if let Origin::Context(name) = &base {
             self.read(name, ReadKind::Whole, &node.stage.base, "", &[]);
         }

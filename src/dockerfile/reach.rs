@@ -135,7 +135,7 @@ impl<'a> Stages<'a> {
         if let Err(error) = text.parse::<Reference>() {
             let lower = text.to_lowercase();
             let problem = without_value(word, used, globals).unwrap_or_else(|| {
-                Problem::error(Code::ImageReference, error.to_string()).at(&word.location, "").maybe_help(
+                Problem::error(Code::BadReference, error.to_string()).at(&word.location, "").maybe_help(
                     self.by_name
                         .contains_key(&lower)
                         .then(|| format!("the stage is named `{lower}`: FROM takes lower case")),
@@ -233,7 +233,7 @@ impl<'a> Stages<'a> {
                 .help(format!("the stages are 0 to {}", count - 1));
         }
         let problem =
-            Problem::error(Code::ImageReference, format!("`{from}` is neither a stage nor an image")).at(location, "");
+            Problem::error(Code::BadReference, format!("`{from}` is neither a stage nor an image")).at(location, "");
         if from.contains('$') {
             return problem.help("`--from` takes no variable: name a stage with `FROM $IMAGE AS name` and use that");
         }

@@ -71,7 +71,7 @@ pub fn real(test: &str) -> Option<Real> {
 /// If that file cannot be written: a skipped test must not go unseen.
 pub fn skip(test: &str, reason: &str) {
     let line = format!("SKIPPED: {test}: {reason}\n");
-    eprint!("{line}");
+    std::io::stderr().write_all(line.as_bytes()).expect("write to stderr");
     if let Some(log) = std::env::var_os("ORCHESTRATE_SKIP_LOG") {
         let mut log = OpenOptions::new().append(true).create(true).open(log).expect("open ORCHESTRATE_SKIP_LOG");
         log.write_all(line.as_bytes()).expect("write ORCHESTRATE_SKIP_LOG");

@@ -1,0 +1,181 @@
+//! Records: what an image was made from, kept beside it in its repository.
+
+use std::io::{Read as _, Write as _};
+use std::sync::atomic::Ordering::Relaxed;
+
+use bytes::Bytes;
+use flate2::read::GzDecoder;
+use flate2::{Compression, GzBuilder};
+
+use super::body::BlobSource;
+use super::error::Error;
+use super::name::By;
+use super::referral::entry;
+use super::repository::Repository;
+use super::transfer::read_back;
+use crate::digest::Digest;
+use crate::oci::{Contents, Descriptor, Manifest, RawManifest, media_type};
+
+/// The annotation of a record's manifest that says for which key tag it is: equal images may have several keys.
+const KEY: &str = "dev.orchestrate.key";
+/// The largest record, compressed or not, in bytes.
+const MAX_RECORD: u64 = 256 * 1024 * 1024;
+/// The level of compression: part of the format, since it decides the record's digest.
+const LEVEL: u32 = 6;
+
+impl Repository {
+    /// Attaches a record to the image `subject`: an artifact manifest that refers to it. Where the registry has no referrers API, and in a
+    /// layout, it also gets the tag `<key tag>.record`. Written and read back; the same record again changes nothing.
+    ///
+    /// # Errors
+    /// If the registry refuses or cannot be reached, or the layout cannot be written to.
+    pub async fn attach_record(&self, subject: &Descriptor, key_tag: &str, record: &[u8]) -> Result<Digest, Error> {
+        let (layer, config) = (Bytes::from(compress(record)), Bytes::from_static(b"{}"));
+        let manifest = record_manifest(subject, key_tag, &config, &layer);
+        for (blob, bytes) in [(&manifest.config, config), (&manifest.layers[0], layer)] {
+            self.ensure_blob(blob, &BlobSource::Bytes(bytes), &[]).await?;
+        }
+        let raw = manifest.to_raw();
+        let stored = self.put_manifest(By::Digest(raw.digest()), &raw).await?;
+        read_back(self, &raw).await?;
+        if stored.refers {
+            if let Self::Remote { client, name } = self {
+                client.0.host(&name.host)?.referrers.store(2, Relaxed);
+            }
+        } else {
+            self.put_manifest(By::Tag(&record_tag(key_tag)), &raw).await?;
+            if let Self::Remote { .. } = self {
+                self.list_referrer(subject.digest, entry(&raw, manifest.annotations.clone())).await?;
+            }
+        }
+        Ok(raw.digest())
+    }
+
+    /// The record of the image `image` for one key tag. `None` if there is none that is sound: a record that refers to another image, is of
+    /// another key, or cannot be read is as good as absent.
+    ///
+    /// # Errors
+    /// If the registry refuses or cannot be reached, or the layout cannot be read.
+    pub async fn read_record(&self, image: Digest, key_tag: &str) -> Result<Option<Vec<u8>>, Error> {
+        if let Self::Remote { client, name } = self {
+            let found = client.referrers_by_api(name, image, media_type::RECORD).await?.unwrap_or_default();
+            let mut digests: Vec<Digest> = found
+                .into_iter()
+                .filter(|entry| entry.annotations.get(KEY).is_none_or(|key| key == key_tag))
+                .map(|entry| entry.digest)
+                .collect();
+            digests.sort();
+            for digest in digests {
+                if let Some(record) = self.sound_record(By::Digest(digest), image, key_tag).await? {
+                    return Ok(Some(record));
+                }
+            }
+        }
+        self.sound_record(By::Tag(&record_tag(key_tag)), image, key_tag).await
+    }
+
+    async fn sound_record(&self, by: By<'_>, image: Digest, key_tag: &str) -> Result<Option<Vec<u8>>, Error> {
+        let manifest = match self.get_manifest(by).await {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) | Err(Error::NotAManifest { .. } | Error::WrongDigest { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(layer) = record_layer(&manifest, image, key_tag) else { return Ok(None) };
+        unpack(self, &layer).await
+    }
+}
+
+/// A record's blob, unpacked; `None` if it cannot be read as one.
+pub(super) async fn unpack(repository: &Repository, layer: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
+    match repository.read_blob(layer, MAX_RECORD).await {
+        Ok(bytes) => Ok(decompress(&bytes)),
+        Err(Error::Missing { .. } | Error::WrongDigest { .. } | Error::TooLarge { .. }) => Ok(None),
+        Err(Error::File { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The tag of a record where there is no referrers API.
+fn record_tag(key_tag: &str) -> String {
+    format!("{key_tag}.record")
+}
+
+fn record_manifest(subject: &Descriptor, key_tag: &str, config: &[u8], layer: &[u8]) -> Manifest {
+    let mut manifest = Manifest::image(
+        Descriptor::of(media_type::EMPTY, config),
+        vec![Descriptor::of(media_type::RECORD_GZIP, layer)],
+    );
+    manifest.artifact_type = Some(media_type::RECORD.to_owned());
+    manifest.subject = Some(Descriptor::new(&subject.media_type, subject.digest, subject.size));
+    manifest.annotations.insert(KEY.to_owned(), key_tag.to_owned());
+    manifest
+}
+
+/// The layer of a record's manifest, if that is one of `image` for `key_tag`.
+fn record_layer(manifest: &RawManifest, image: Digest, key_tag: &str) -> Option<Descriptor> {
+    let Ok(Contents::Manifest(contents)) = manifest.contents() else { return None };
+    let of_key = contents.annotations.get(KEY).is_some_and(|key| key == key_tag);
+    of_key.then(|| record_layer_of_any_key(manifest, image)).flatten()
+}
+
+/// The layer of a record's manifest, if that is one of `image`.
+pub(super) fn record_layer_of_any_key(manifest: &RawManifest, image: Digest) -> Option<Descriptor> {
+    let Ok(Contents::Manifest(contents)) = manifest.contents() else { return None };
+    let sound = contents.artifact_type.as_deref() == Some(media_type::RECORD)
+        && contents.subject.is_some_and(|subject| subject.digest == image);
+    contents.layers.into_iter().next().filter(|layer| sound && layer.media_type == media_type::RECORD_GZIP)
+}
+
+/// The same bytes for the same record: no time, no name of a file.
+fn compress(record: &[u8]) -> Vec<u8> {
+    let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::new(LEVEL));
+    encoder.write_all(record).and_then(|()| encoder.finish()).expect("memory takes all that is written")
+}
+
+fn decompress(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut record = Vec::new();
+    GzDecoder::new(bytes).take(MAX_RECORD + 1).read_to_end(&mut record).ok()?;
+    (record.len() as u64 <= MAX_RECORD).then_some(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_compressed_the_same_way_each_time() {
+        let record = br#"{"format":1,"files":[]}"#.repeat(100);
+        let packed = compress(&record);
+        assert_eq!(packed, compress(&record));
+        assert_eq!(&packed[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+        assert_eq!(decompress(&packed).unwrap(), record);
+        assert_eq!(decompress(b"no gzip"), None);
+    }
+
+    #[test]
+    fn a_bomb_is_not_unpacked() {
+        let bomb = compress(&vec![0; usize::try_from(MAX_RECORD).unwrap() + 1]);
+        assert!(bomb.len() < 1_000_000);
+        assert_eq!(decompress(&bomb), None);
+    }
+
+    #[tokio::test]
+    async fn a_layout_keeps_records_and_refuses_forged_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Repository::layout(folder.path());
+        let image = Descriptor::of(media_type::MANIFEST, b"image");
+        repository.attach_record(&image, "key-1", b"made from this").await.unwrap();
+        let again = repository.attach_record(&image, "key-1", b"made from this").await.unwrap();
+        assert_eq!(repository.tags().await.unwrap(), ["key-1.record"]);
+        assert_eq!(repository.read_record(image.digest, "key-1").await.unwrap().unwrap(), b"made from this");
+        assert_eq!(repository.read_record(image.digest, "key-2").await.unwrap(), None);
+        let referrers = repository.referrers(image.digest, media_type::RECORD).await.unwrap();
+        assert_eq!(referrers.iter().map(|entry| entry.digest).collect::<Vec<_>>(), [again]);
+
+        let record = repository.get_manifest(By::Tag("key-1.record")).await.unwrap().unwrap();
+        repository.put_manifest(By::Tag("key-2.record"), &record).await.unwrap();
+        assert_eq!(repository.read_record(image.digest, "key-2").await.unwrap(), None, "the record of another key");
+        let other = Digest::of(b"another image");
+        assert_eq!(repository.read_record(other, "key-1").await.unwrap(), None, "the record of another image");
+    }
+}

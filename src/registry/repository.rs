@@ -1,0 +1,221 @@
+use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::StreamExt;
+
+use super::body::BlobSource;
+use super::client::{Client, Stored};
+use super::error::Error;
+use super::layout::Layout;
+use super::name::{By, RepositoryName};
+use super::upload::Mount;
+use crate::digest::Digest;
+use crate::oci::{Descriptor, RawManifest};
+
+/// How many repositories are asked to lend a blob before it is sent.
+const MOUNT_CANDIDATES: usize = 3;
+
+/// A place for the manifests and blobs of one image: a repository of a registry, or an image layout on disk.
+#[derive(Clone, Debug)]
+pub enum Repository {
+    /// At a registry.
+    Remote {
+        /// The client.
+        client: Client,
+        /// Host and path.
+        name: RepositoryName,
+    },
+    /// On disk.
+    Layout(Layout),
+}
+
+/// How a blob came to be where it was wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It was there.
+    Existing,
+    /// The registry took it from another repository of its own.
+    Mounted,
+    /// It was sent.
+    Sent,
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Remote { name, .. } => name.fmt(f),
+            Self::Layout(layout) => layout.store().root().display().fmt(f),
+        }
+    }
+}
+
+impl Repository {
+    /// A repository of a registry.
+    pub fn remote(client: &Client, name: impl Into<RepositoryName>) -> Self {
+        Self::Remote { client: client.clone(), name: name.into() }
+    }
+
+    /// An image layout in a folder.
+    pub fn layout(root: impl Into<std::path::PathBuf>) -> Self {
+        Self::Layout(Layout::new(root))
+    }
+
+    /// Where a tag points, or whether a digest is there; `None` if the manifest or the repository does not exist.
+    ///
+    /// # Errors
+    /// If the registry refuses or cannot be reached, or the layout cannot be read.
+    pub async fn head_manifest(&self, by: By<'_>) -> Result<Option<Descriptor>, Error> {
+        match self {
+            Self::Remote { client, name } => client.head_manifest(name, by).await,
+            Self::Layout(layout) => layout.head_manifest(by).await,
+        }
+    }
+
+    /// A manifest with its digest verified; `None` if it or the repository does not exist.
+    ///
+    /// # Errors
+    /// As [`head_manifest`](Self::head_manifest); and if the bytes are not what their digest says.
+    pub async fn get_manifest(&self, by: By<'_>) -> Result<Option<RawManifest>, Error> {
+        match self {
+            Self::Remote { client, name } => client.get_manifest(name, by).await,
+            Self::Layout(layout) => layout.get_manifest(by).await,
+        }
+    }
+
+    /// Writes a manifest under its digest, or under a tag, which thereby moves.
+    ///
+    /// # Errors
+    /// As [`Client::put_manifest`]; and if the layout cannot be written to.
+    pub async fn put_manifest(&self, by: By<'_>, manifest: &RawManifest) -> Result<Stored, Error> {
+        match self {
+            Self::Remote { client, name } => client.put_manifest(name, by, manifest).await,
+            Self::Layout(layout) => layout.put_manifest(by, manifest).await.map(|()| Stored { refers: false }),
+        }
+    }
+
+    /// Deletes a manifest, or a tag alone; `false` if there was none.
+    ///
+    /// # Errors
+    /// If the registry refuses (many do), or the layout cannot be written to.
+    pub async fn delete_manifest(&self, by: By<'_>) -> Result<bool, Error> {
+        match self {
+            Self::Remote { client, name } => client.delete_manifest(name, by).await,
+            Self::Layout(layout) => layout.delete_manifest(by).await,
+        }
+    }
+
+    /// All tags, sorted, each once.
+    ///
+    /// # Errors
+    /// As [`head_manifest`](Self::head_manifest).
+    pub async fn tags(&self) -> Result<Vec<String>, Error> {
+        match self {
+            Self::Remote { client, name } => client.tags(name).await,
+            Self::Layout(layout) => layout.tags().await,
+        }
+    }
+
+    /// What refers to the manifest `subject`, of one artifact type.
+    ///
+    /// # Errors
+    /// As [`head_manifest`](Self::head_manifest).
+    pub async fn referrers(&self, subject: Digest, artifact_type: &str) -> Result<Vec<Descriptor>, Error> {
+        match self {
+            Self::Remote { client, name } => client.referrers(name, subject, artifact_type).await,
+            Self::Layout(layout) => layout.referrers(subject, artifact_type).await,
+        }
+    }
+
+    /// Where to read a blob of this repository from.
+    pub fn blob(&self, digest: &Digest) -> BlobSource {
+        match self {
+            Self::Remote { client, name } => BlobSource::Remote(client.clone(), name.clone()),
+            Self::Layout(layout) => layout.store().source(digest),
+        }
+    }
+
+    /// A small blob at once, with digest and length verified.
+    ///
+    /// # Errors
+    /// If it is larger than `limit` bytes, cannot be read, or is not what its descriptor says.
+    pub async fn read_blob(&self, blob: &Descriptor, limit: u64) -> Result<Bytes, Error> {
+        if blob.size > limit {
+            return Err(Error::TooLarge { subject: format!("blob {} of {self}", blob.digest), limit });
+        }
+        let mut stream = self.blob(&blob.digest).open(blob, 0, blob.size).await?;
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = stream.next().await {
+            bytes.extend_from_slice(&chunk?);
+        }
+        if blob.size == 0 {
+            super::body::wrong_digest(&format!("blob {} of {self}", blob.digest), blob.digest, Digest::of(b""))?;
+        }
+        Ok(bytes.freeze())
+    }
+
+    /// Makes sure that a blob is here: asks, else has it mounted from one of `mount_from` (paths of repositories on the same host) or
+    /// from where this process has put it before, else sends it.
+    ///
+    /// # Errors
+    /// If the registry refuses or cannot be reached, or the blob is not what its descriptor says.
+    pub async fn ensure_blob(
+        &self,
+        blob: &Descriptor,
+        source: &BlobSource,
+        mount_from: &[String],
+    ) -> Result<Arrival, Error> {
+        let (client, name) = match self {
+            Self::Remote { client, name } => (client, name),
+            Self::Layout(layout) => {
+                if layout.store().contains(&blob.digest) {
+                    return Ok(Arrival::Existing);
+                }
+                layout.store().save(blob, source.open(blob, 0, blob.size).await?).await?;
+                return Ok(Arrival::Sent);
+            }
+        };
+        let host = client.0.host(&name.host)?;
+        let slot = client.0.presence.slot(name, blob.digest, host.mounts.load(Relaxed));
+        let mut known = slot.lock().await;
+        if known.contains(&name.path) {
+            return Ok(Arrival::Existing);
+        }
+        if client.blob_exists(name, blob.digest).await? {
+            known.insert(name.path.clone());
+            return Ok(Arrival::Existing);
+        }
+        let mut candidates: Vec<&String> = Vec::new();
+        for candidate in known.iter().chain(mount_from) {
+            if *candidate != name.path && !candidates.contains(&candidate) && candidates.len() < MOUNT_CANDIDATES {
+                candidates.push(candidate);
+            }
+        }
+        let mut session = None;
+        for candidate in candidates {
+            match client.mount_blob(name, candidate, blob.digest).await? {
+                Mount::Mounted => {
+                    known.insert(name.path.clone());
+                    return Ok(Arrival::Mounted);
+                }
+                refused => {
+                    if known.contains(candidate) {
+                        // It is there for certain, so this registry mounts nothing: nobody need wait for anybody.
+                        host.mounts.store(false, Relaxed);
+                    }
+                    match refused {
+                        Mount::Upload(opened) if session.is_none() => session = Some(opened),
+                        Mount::Upload(opened) => client.cancel_upload(name, opened).await,
+                        Mount::Mounted | Mount::Refused => {}
+                    }
+                }
+            }
+            if !host.mounts.load(Relaxed) {
+                break;
+            }
+        }
+        client.upload_blob(name, blob, source, session).await?;
+        known.insert(name.path.clone());
+        Ok(Arrival::Sent)
+    }
+}

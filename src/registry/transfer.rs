@@ -1,0 +1,168 @@
+//! Whole images on their way: from a folder to a repository, or from one repository to another.
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use super::body::BlobSource;
+use super::error::Error;
+use super::name::By;
+use super::repository::{Arrival, Repository};
+use super::store::ContentStore;
+use crate::digest::Digest;
+use crate::oci::{Contents, Descriptor, RawManifest};
+
+/// How deep indexes may hold indexes.
+const MAX_DEPTH: usize = 4;
+
+/// What it took to bring an image to a repository.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct PushStats {
+    /// Blobs sent.
+    pub blobs_sent: u64,
+    /// Their bytes, each counted once.
+    pub bytes_sent: u64,
+    /// Blobs that the registry took from another repository of its own.
+    pub mounted: u64,
+    /// Blobs that were there, and manifests that were there with all that they need.
+    pub existing: u64,
+    /// Manifests and indexes written.
+    pub manifests: u64,
+}
+
+impl std::ops::AddAssign for PushStats {
+    fn add_assign(&mut self, other: Self) {
+        self.blobs_sent += other.blobs_sent;
+        self.bytes_sent += other.bytes_sent;
+        self.mounted += other.mounted;
+        self.existing += other.existing;
+        self.manifests += other.manifests;
+    }
+}
+
+/// Brings the image or index `digest` of `store` to a repository, by digest; no tag moves. See the module for the order.
+///
+/// `mount_from` are paths of repositories on the same host that may have its blobs (those of its bases); `concurrency` is the number of
+/// blobs that are on their way at the same time.
+///
+/// # Errors
+/// If the store lacks something, or the registry refuses or cannot be reached.
+pub async fn push_image(
+    to: &Repository,
+    store: &ContentStore,
+    digest: &Digest,
+    mount_from: &[String],
+    concurrency: usize,
+) -> Result<PushStats, Error> {
+    Transfer { from: Origin::Store(store), to, mount_from, concurrency }.manifest(*digest, 0).await
+}
+
+/// Brings the image or index `digest` from one repository to another, by digest; no tag moves. On the same host blobs are mounted,
+/// otherwise streamed, and nothing is kept on the way.
+///
+/// # Errors
+/// If the source lacks something, or a registry refuses or cannot be reached.
+pub async fn copy_image(
+    from: &Repository,
+    to: &Repository,
+    digest: &Digest,
+    concurrency: usize,
+) -> Result<PushStats, Error> {
+    let mount_from = match (from, to) {
+        (Repository::Remote { name: from, .. }, Repository::Remote { name: to, .. }) if from.host == to.host => {
+            vec![from.path.clone()]
+        }
+        _ => Vec::new(),
+    };
+    Transfer { from: Origin::Repository(from), to, mount_from: &mount_from, concurrency }.manifest(*digest, 0).await
+}
+
+enum Origin<'a> {
+    Store(&'a ContentStore),
+    Repository(&'a Repository),
+}
+
+impl Origin<'_> {
+    async fn manifest(&self, digest: Digest) -> Result<RawManifest, Error> {
+        let (found, place) = match self {
+            Self::Store(store) => (store.manifest(&digest).await?, store.root().display().to_string()),
+            Self::Repository(repository) => {
+                (repository.get_manifest(By::Digest(digest)).await?, repository.to_string())
+            }
+        };
+        found.ok_or(Error::Missing { place, what: format!("manifest {digest}") })
+    }
+
+    fn blob(&self, digest: &Digest) -> BlobSource {
+        match self {
+            Self::Store(store) => store.source(digest),
+            Self::Repository(repository) => repository.blob(digest),
+        }
+    }
+
+    fn place(&self) -> String {
+        match self {
+            Self::Store(store) => store.root().display().to_string(),
+            Self::Repository(repository) => repository.to_string(),
+        }
+    }
+}
+
+struct Transfer<'a> {
+    from: Origin<'a>,
+    to: &'a Repository,
+    mount_from: &'a [String],
+    concurrency: usize,
+}
+
+impl Transfer<'_> {
+    async fn manifest(&self, digest: Digest, depth: usize) -> Result<PushStats, Error> {
+        let mut stats = PushStats::default();
+        if self.to.head_manifest(By::Digest(digest)).await?.is_some() {
+            stats.existing += 1;
+            return Ok(stats);
+        }
+        let manifest = self.from.manifest(digest).await?;
+        let wrong = |why| Error::NotAManifest { place: self.from.place(), why };
+        match manifest.contents().map_err(wrong)? {
+            Contents::Index(_) if depth == MAX_DEPTH => {
+                return Err(Error::TooLarge { subject: format!("the nesting of {digest}"), limit: MAX_DEPTH as u64 });
+            }
+            Contents::Index(index) => {
+                for child in index.manifests {
+                    stats += Box::pin(self.manifest(child.digest, depth + 1)).await?;
+                }
+            }
+            Contents::Manifest(contents) => {
+                let blobs = contents.blobs().into_iter().cloned().collect::<Vec<_>>();
+                let mut arrivals =
+                    stream::iter(blobs).map(|blob| self.blob(blob)).buffer_unordered(self.concurrency.max(1));
+                while let Some(arrived) = arrivals.try_next().await? {
+                    stats += arrived;
+                }
+            }
+        }
+        self.to.put_manifest(By::Digest(digest), &manifest).await?;
+        stats.manifests += 1;
+        read_back(self.to, &manifest).await?;
+        Ok(stats)
+    }
+
+    async fn blob(&self, blob: Descriptor) -> Result<PushStats, Error> {
+        let source = self.from.blob(&blob.digest);
+        Ok(match self.to.ensure_blob(&blob, &source, self.mount_from).await? {
+            Arrival::Existing => PushStats { existing: 1, ..PushStats::default() },
+            Arrival::Mounted => PushStats { mounted: 1, ..PushStats::default() },
+            Arrival::Sent => PushStats { blobs_sent: 1, bytes_sent: blob.size, ..PushStats::default() },
+        })
+    }
+}
+
+/// Reads what was written: the registry must have the very bytes.
+pub(super) async fn read_back(repository: &Repository, manifest: &RawManifest) -> Result<(), Error> {
+    match repository.get_manifest(By::Digest(manifest.digest())).await? {
+        Some(read) if read.bytes() == manifest.bytes() => Ok(()),
+        _ => Err(Error::Missing {
+            place: repository.to_string(),
+            what: format!("the manifest {} that it has just taken", manifest.digest()),
+        }),
+    }
+}
