@@ -109,7 +109,9 @@ impl<W: Write + Send> Reporter for Human<W> {
             }
             Kind::BuildStep { image, step, done, cached } => {
                 let state = if *cached { format!("{step} (cached)") } else { step.clone() };
-                self.state(image.as_str(), &state, *done);
+                // Bookkeeping of the builder, and steps that begin, are worth no line of a log.
+                let worth = self.verbose || (*done && !step.starts_with("[internal]") && !step.contains("] FROM "));
+                self.state(image.as_str(), &state, worth);
             }
             Kind::Output { image, step, line, .. } => {
                 match &mut self.out {

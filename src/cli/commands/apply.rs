@@ -13,7 +13,7 @@ use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
 use crate::event::{Receipt, RunOutcome};
 use crate::exec::buildkit::Address;
-use crate::plan::{Plan, stale};
+use crate::plan::{Action, Executor, Plan, stale};
 use crate::registry::ContentStore;
 use crate::report::{Human, JsonLines, Reporter, plan_text};
 
@@ -92,6 +92,13 @@ async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArgumen
         buildkit: Builder::new(address, registries.for_builder()),
         root: loaded.workspace.root().to_owned(),
     };
+    let needs_builder = |step: &crate::plan::Step| step.action == Action::Build && step.executor == Executor::Buildkit;
+    if plan.images.iter().any(needs_builder) {
+        // Before the first effect: without a builder nothing is touched.
+        if let Err(error) = work.buildkit.get().await {
+            return Err(Failure::surroundings(error.to_string(), error.help().map(str::to_owned)));
+        }
+    }
     let options = Options {
         jobs: settings.jobs,
         fail_fast: arguments.fail_fast,

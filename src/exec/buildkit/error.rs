@@ -48,13 +48,29 @@ pub enum BuildError {
         /// The file, on disk.
         path: PathBuf,
     },
-    /// A file of the context, a secret or a blob cannot be read.
+    /// A file of the context or a blob cannot be read.
     #[error("cannot read `{path}`: {source}")]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A secret of the image is not there.
+    #[error("the secret `{id}` cannot be had: {why}")]
+    Secret {
+        /// Its id.
+        id: String,
+        /// Why.
+        why: String,
+    },
+    /// An SSH agent of the image is not there.
+    #[error("the ssh agent `{id}` cannot be had: {why}")]
+    Agent {
+        /// Its id.
+        id: String,
+        /// Why.
+        why: String,
     },
     /// The result cannot be stored.
     #[error("cannot write `{path}`: {source}")]
@@ -86,6 +102,9 @@ impl BuildError {
         match self {
             Self::Unavailable { help, .. } | Self::Unsupported { help, .. } => Some(help),
             Self::InputChanged { .. } => Some("run again once nothing writes to the context any more"),
+            Self::Agent { .. } => {
+                Some("start one with `ssh-agent` and give it the key with `ssh-add`; keys are not read from files")
+            }
             Self::TimedOut { .. } => Some("raise `timeout` of the image if the build needs longer"),
             _ => None,
         }

@@ -52,7 +52,8 @@ impl Folder {
     pub(super) fn of_snapshot(snapshot: Snapshot) -> Self {
         let recorded = snapshot.files().entries();
         let mut entries: Vec<Entry> = recorded.iter().map(Entry::of_file).collect();
-        let mut known: HashSet<RelPath> = recorded.iter().map(|entry| entry.path.clone()).collect();
+        let folders = recorded.iter().filter(|entry| entry.kind == FileKind::Folder);
+        let mut known: HashSet<RelPath> = folders.map(|entry| entry.path.clone()).collect();
         for entry in recorded {
             let mut above = entry.path.parent();
             while let Some(parent) = above.filter(|parent| !parent.is_root() && known.insert(parent.clone())) {
