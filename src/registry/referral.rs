@@ -40,9 +40,10 @@ impl Repository {
                 Err(error) => return Err(error),
             };
             if let Some(layer) = record_layer_of_any_key(&manifest, image)
-                && let Some(record) = unpack(self, &layer).await? {
-                    return Ok(Some(record));
-                }
+                && let Some(record) = unpack(self, &layer).await?
+            {
+                return Ok(Some(record));
+            }
         }
         Ok(None)
     }
