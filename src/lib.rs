@@ -56,8 +56,6 @@ pub mod graph;
 pub mod ignore;
 pub mod lock;
 pub mod manifest;
-pub mod ignore;
-pub mod lock;
 pub mod name;
 pub mod observe;
 pub mod oci;

@@ -128,7 +128,7 @@ async fn built(
     place: &Place,
 ) -> (Result<Built, BuildError>, Vec<BuildProgress>) {
     let (sender, mut receiver) = mpsc::unbounded_channel();
-    let built = buildkit.build(request, &place.store(), sender, CancellationToken::new()).await;
+    let built = buildkit.build(request, place.store().root(), sender, CancellationToken::new()).await;
     let mut events = Vec::new();
     while let Ok(event) = receiver.try_recv() {
         events.push(event);
@@ -386,7 +386,7 @@ async fn a_base_comes_from_a_store_and_was_never_pushed() {
     let dependent = Place::new();
     let mut request = dependent.request("ARG BASE=nowhere.example/none\nFROM ${BASE}\nRUN echo built > /result\n");
     request.args.insert("BASE".to_owned(), "our-base".to_owned());
-    let source = ContextSource::Store { store: place.store(), digest: base.digest };
+    let source = ContextSource::Store { store: place.store().root().to_owned(), digest: base.digest };
     request.contexts.insert("our-base".to_owned(), source);
     let image = built(&buildkit, request, &dependent).await.0.unwrap();
     let layers = |store: &ContentStore, digest| json(store, digest)["layers"].as_array().unwrap().clone();
@@ -472,7 +472,7 @@ async fn a_build_that_is_cancelled_or_late_stops() {
     let cancel = CancellationToken::new();
     let running = tokio::spawn({
         let (buildkit, request, store, cancel) = (buildkit.clone(), request.clone(), place.store(), cancel.clone());
-        async move { buildkit.build(request, &store, sender, cancel).await }
+        async move { buildkit.build(request, store.root(), sender, cancel).await }
     });
     loop {
         let event = events.recv().await.expect("the step prints a line before it sleeps");
@@ -703,7 +703,7 @@ async fn a_socket_is_an_address_too() {
     let (sender, mut events) = mpsc::unbounded_channel();
     let running = tokio::spawn({
         let store = place.store();
-        async move { buildkit.build(request, &store, sender, CancellationToken::new()).await }
+        async move { buildkit.build(request, store.root(), sender, CancellationToken::new()).await }
     });
     while !matches!(events.recv().await.expect("the step prints a line"), BuildProgress::Log { .. }) {}
     proxy.abort();
@@ -760,6 +760,25 @@ async fn a_builder_that_is_not_there_is_said_to_be_missing() {
     let error = Buildkit::connect(address, nobody()).await.unwrap_err();
     let BuildError::Unavailable { why, .. } = &error else { panic!("{error:?}") };
     assert!(why.contains("surely-none"), "{why}");
+}
+
+/// The name of a variable that tells the next test that it runs without docker on its PATH.
+const WITHOUT_DOCKER: &str = "ORCHESTRATE_TEST_WITHOUT_DOCKER";
+
+#[tokio::test]
+async fn without_docker_on_path_the_error_says_what_to_do() {
+    if std::env::var_os(WITHOUT_DOCKER).is_none() {
+        let own = std::env::current_exe().unwrap();
+        let mut child = std::process::Command::new(own);
+        child.args(["--exact", "without_docker_on_path_the_error_says_what_to_do"]);
+        let output = child.env("PATH", "/nowhere").env(WITHOUT_DOCKER, "1").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
+    let error = Buildkit::connect(Address::DialStdio { builder: None }, nobody()).await.unwrap_err();
+    let BuildError::Unavailable { why, help, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(why, "there is no `docker` on PATH");
+    assert!(help.contains("install Docker"), "{help}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::exit::Failure;
 use super::settings::Settings;
 use crate::exec::buildkit::CredentialsFor;
 use crate::project::{Project, Registry, RegistryKind};
-use crate::registry::{Client, Credential, Credentials, DockerCredentials, DockerEnvironment, Proxies, Repository, RepositoryName};
+use crate::registry::{Client, Credentials, DockerCredentials, DockerEnvironment, Proxies, Repository, RepositoryName};
 
 /// The client, and who we are.
 pub struct Registries {
@@ -47,19 +47,7 @@ impl Registries {
 
     /// The credentials in the form that a builder asks for them.
     pub fn for_builder(&self) -> CredentialsFor {
-        let credentials = Arc::clone(&self.credentials);
-        Arc::new(move |host: &str| {
-            let (credentials, host) = (Arc::clone(&credentials), host.to_owned());
-            Box::pin(async move {
-                // What cannot be had is shown by the registry's refusal, with the name of the image that needed it.
-                match credentials.for_host(&host, false).await.ok().flatten()? {
-                    Credential::Password { username, password } => Some((username, password.expose().to_owned())),
-                    Credential::IdentityToken(token) => Some((String::new(), token.expose().to_owned())),
-                    // BuildKit has no place for a token that is sent as it is.
-                    Credential::RegistryToken(_) => None,
-                }
-            })
-        })
+        Arc::clone(&self.credentials)
     }
 }
 
@@ -69,13 +57,21 @@ fn endpoint(registry: &Registry) -> Option<(String, String)> {
     let host = prefix.split('/').next()?.to_owned();
     match &registry.kind {
         RegistryKind::Oci { scheme, host, .. } => Some((host.clone(), format!("{scheme}://{host}"))),
-        RegistryKind::Ecr { url: Some(url), .. } | RegistryKind::EcrPublic { url: Some(url), .. } => Some((host, url.clone())),
+        RegistryKind::Ecr { url: Some(url), .. } | RegistryKind::EcrPublic { url: Some(url), .. } => {
+            Some((host, url.clone()))
+        }
         _ => None,
     }
 }
 
 /// A repository of a registry of the manifest. `root` is the folder of the manifest.
-pub fn open(client: &Client, project: &Project, root: &std::path::Path, registry: &str, repository: &str) -> Repository {
+pub fn open(
+    client: &Client,
+    project: &Project,
+    root: &std::path::Path,
+    registry: &str,
+    repository: &str,
+) -> Repository {
     let declared = project.registries.values().find(|declared| declared.name.as_str() == registry);
     if let Some(RegistryKind::Layout { path }) = declared.map(|declared| &declared.kind) {
         return Repository::layout(root.join(path).join(repository));

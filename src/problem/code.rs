@@ -74,10 +74,6 @@ codes! {
     /// A pattern of an ignore file that Docker would refuse.
     IgnorePattern = "ignore-pattern",
     // The lock.
-    /// `deploy.lock` is not a lock file of this version.
-    BadLock = "bad-lock",
-    /// Something from outside has no pin in `deploy.lock`, and `--locked` forbids to add one.
-    MissingPin = "missing-pin",
     // The manifest's meaning.
     /// A template that stands without quotes, so that YAML reads a mapping.
     UnquotedTemplate = "unquoted-template",

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +17,10 @@ use super::folder::Folder;
 use super::ingest;
 use super::progress::{BuildProgress, Mapper};
 use super::request::{Built, ContextSource, Request};
-use super::session::{Offer, Session};
+use super::session::{CredentialsFor, Offer, Session};
 use super::solve::{self, CONTEXT, DOCKERFILE};
 use crate::path::RelPath;
-use crate::registry::{ContentStore, Credentials};
+use crate::registry::ContentStore;
 use crate::workspace::Origin;
 
 /// How long the rest of the progress is waited for once the result is known.
@@ -30,7 +31,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 const NOTHING_IGNORED: &str = "# applied already\n";
 
 impl Buildkit {
-    /// Builds one image for one platform and puts its blobs into `store`.
+    /// Builds one image for one platform and puts its blobs into the store folder `store` (`blobs/sha256/<hex>`).
     ///
     /// Events are sent to `progress` as they happen; that nobody listens is no error. When `cancel` is cancelled or the
     /// future is dropped, BuildKit stops too.
@@ -41,16 +42,16 @@ impl Buildkit {
     pub async fn build(
         &self,
         request: Request,
-        store: &ContentStore,
+        store: &Path,
         progress: mpsc::UnboundedSender<BuildProgress>,
         cancel: CancellationToken,
     ) -> Result<Built, BuildError> {
-        let after = request.timeout;
+        let (after, store) = (request.timeout, ContentStore::new(store));
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(BuildError::Cancelled),
             () = tokio::time::sleep(after) => Err(BuildError::TimedOut { after }),
-            built = self.run(Arc::new(request), store, &progress) => built,
+            built = self.run(Arc::new(request), &store, &progress) => built,
         }
     }
 
@@ -180,7 +181,7 @@ fn finish(
     })
 }
 
-fn offer(request: &Request, credentials: Arc<dyn Credentials>) -> Offer {
+fn offer(request: &Request, credentials: CredentialsFor) -> Offer {
     let mut folders = HashMap::new();
     let mut stores = HashMap::new();
     folders.insert(CONTEXT.to_owned(), Arc::new(Folder::of_snapshot(request.context.clone())));
@@ -191,7 +192,7 @@ fn offer(request: &Request, credentials: Arc<dyn Credentials>) -> Offer {
                 folders.insert(solve::folder_name(name), Arc::new(Folder::of_snapshot(snapshot.clone())));
             }
             ContextSource::Store { store, .. } => {
-                stores.insert(solve::store_name(index), store.clone());
+                stores.insert(solve::store_name(index), ContentStore::new(store));
             }
             ContextSource::Image(_) => {}
         }

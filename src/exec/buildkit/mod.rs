@@ -34,3 +34,4 @@ pub use error::BuildError;
 pub use folder::MTIME_SECONDS;
 pub use progress::{BuildProgress, LogStream};
 pub use request::{Built, ContextSource, Request, SecretSource};
+pub use session::CredentialsFor;

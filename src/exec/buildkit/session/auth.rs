@@ -11,13 +11,16 @@ use tonic::{Request, Response, Status};
 
 use crate::registry::{Credential, Credentials};
 
+/// Who we are at a registry, asked when BuildKit wants to log in there.
+pub type CredentialsFor = Arc<dyn Credentials>;
+
 /// Who we are at the registries.
 pub(super) struct Registries {
-    credentials: Arc<dyn Credentials>,
+    credentials: CredentialsFor,
 }
 
 impl Registries {
-    pub(super) fn new(credentials: Arc<dyn Credentials>) -> Self {
+    pub(super) fn new(credentials: CredentialsFor) -> Self {
         Self { credentials }
     }
 }
