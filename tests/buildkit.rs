@@ -128,7 +128,7 @@ async fn built(
     place: &Place,
 ) -> (Result<Built, BuildError>, Vec<BuildProgress>) {
     let (sender, mut receiver) = mpsc::unbounded_channel();
-    let built = buildkit.build(request, place.store().root(), sender, CancellationToken::new()).await;
+    let built = buildkit.build(request, &place.store(), sender, CancellationToken::new()).await;
     let mut events = Vec::new();
     while let Ok(event) = receiver.try_recv() {
         events.push(event);
@@ -386,7 +386,7 @@ async fn a_base_comes_from_a_store_and_was_never_pushed() {
     let dependent = Place::new();
     let mut request = dependent.request("ARG BASE=nowhere.example/none\nFROM ${BASE}\nRUN echo built > /result\n");
     request.args.insert("BASE".to_owned(), "our-base".to_owned());
-    let source = ContextSource::Store { store: place.store().root().to_owned(), digest: base.digest };
+    let source = ContextSource::Store { store: place.store(), digest: base.digest };
     request.contexts.insert("our-base".to_owned(), source);
     let image = built(&buildkit, request, &dependent).await.0.unwrap();
     let layers = |store: &ContentStore, digest| json(store, digest)["layers"].as_array().unwrap().clone();
@@ -472,7 +472,7 @@ async fn a_build_that_is_cancelled_or_late_stops() {
     let cancel = CancellationToken::new();
     let running = tokio::spawn({
         let (buildkit, request, store, cancel) = (buildkit.clone(), request.clone(), place.store(), cancel.clone());
-        async move { buildkit.build(request, store.root(), sender, cancel).await }
+        async move { buildkit.build(request, &store, sender, cancel).await }
     });
     loop {
         let event = events.recv().await.expect("the step prints a line before it sleeps");
@@ -703,7 +703,7 @@ async fn a_socket_is_an_address_too() {
     let (sender, mut events) = mpsc::unbounded_channel();
     let running = tokio::spawn({
         let store = place.store();
-        async move { buildkit.build(request, store.root(), sender, CancellationToken::new()).await }
+        async move { buildkit.build(request, &store, sender, CancellationToken::new()).await }
     });
     while !matches!(events.recv().await.expect("the step prints a line"), BuildProgress::Log { .. }) {}
     proxy.abort();

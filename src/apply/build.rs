@@ -1,7 +1,6 @@
 //! From a planned image to a request for an executor.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -17,6 +16,7 @@ use crate::graph::placeholder;
 use crate::name::ImageName;
 use crate::platform::Platform;
 use crate::project::{NamedContext, Secret};
+use crate::registry::ContentStore;
 use crate::workspace::{Origin, Snapshot};
 
 /// The images of the run that are made by now.
@@ -54,7 +54,7 @@ pub async fn build(
 /// What all builds of a run share.
 pub struct BuildRun<'a> {
     /// The folder for blobs.
-    pub store: &'a Path,
+    pub store: &'a ContentStore,
     /// Where events go.
     pub events: &'a Events,
     /// Ends the build.
@@ -97,7 +97,7 @@ impl Shown {
 struct Parents<'a> {
     work: &'a Work,
     made: &'a MadeImages,
-    store: &'a Path,
+    store: &'a ContentStore,
 }
 
 impl Parents<'_> {
@@ -114,7 +114,10 @@ impl Parents<'_> {
         };
         let held: Vec<_> = made.held.iter().filter_map(reference).collect();
         let own = dependent.image.destinations.first().map(|destination| &destination.registry);
-        held.iter().find(|(registry, _)| Some(*registry) == own).or(held.first()).map(|(_, reference)| reference.clone())
+        held.iter()
+            .find(|(registry, _)| Some(*registry) == own)
+            .or(held.first())
+            .map(|(_, reference)| reference.clone())
     }
 
     /// The parent as a context: pulled, or from a folder of blobs.
@@ -125,12 +128,12 @@ impl Parents<'_> {
         let made = self.made.get(parent)?;
         let digest = made.children.get(platform).copied().unwrap_or(made.digest);
         if made.stored {
-            return Some(ContextSource::Store { store: self.store.to_owned(), digest });
+            return Some(ContextSource::Store { store: self.store.clone(), digest });
         }
         let image = self.work.project.images.get(parent)?;
         let destination = image.destinations.get(*made.held.first()?)?;
         let repository = self.work.repositories.get(destination.registry.as_str(), &destination.repository);
-        let store = repository.folder()?.to_owned();
+        let store = ContentStore::new(repository.folder()?);
         Some(ContextSource::Store { store, digest })
     }
 }
@@ -159,7 +162,9 @@ fn request(
         // A reference that is written in the Dockerfile, or an image that is in no registry, comes as a named context.
         let name = match &used.written {
             Some(reference) => Some(reference.familiar()),
-            None if parents.pulled(image, &used.image).is_none() => placeholder(&used.image).parse().ok().map(|reference: crate::reference::Reference| reference.familiar()),
+            None if parents.pulled(image, &used.image).is_none() => {
+                placeholder(&used.image).parse().ok().map(|reference: crate::reference::Reference| reference.familiar())
+            }
             None => None,
         };
         if let (Some(name), Some(source)) = (name, parents.context(image, &used.image, &used.platform)) {

@@ -1,7 +1,6 @@
 //! One image's turn: kept, copied, found, or built and published.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
@@ -14,8 +13,8 @@ use super::publish::{Fresh, Publisher};
 use super::work::{ImageWork, Work};
 use crate::digest::{Digest, Key};
 use crate::event::Outcome;
-use crate::oci::{Descriptor, Index, RawManifest};
 use crate::name::ImageName;
+use crate::oci::{Descriptor, Index, RawManifest};
 use crate::plan::{self, Action, Plan, Reason, Step};
 use crate::platform::Platform;
 use crate::registry::{By, ContentStore};
@@ -46,10 +45,10 @@ pub async fn make(shared: &Shared, step: &Step, made: &MadeImages) -> Result<Opt
         Action::Build => {
             let pinned = pinned_key(shared, step, image, made).await?;
             let forced = step.reasons.contains(&Reason::Forced);
-            if let (Some(pinned), false) = (pinned, forced) {
-                if let Some(digest) = publisher.sound_at_home(pinned).await? {
-                    return publisher.carry(digest, pinned).await.map(Some);
-                }
+            if let (Some(pinned), false) = (pinned, forced)
+                && let Some(digest) = publisher.sound_at_home(pinned).await?
+            {
+                return publisher.carry(digest, pinned).await.map(Some);
             }
             let fresh = build_once(shared, step, image, made).await?;
             publisher.publish(&fresh, pinned).await.map(Some)
@@ -101,11 +100,7 @@ async fn pinned_key(
 }
 
 /// The manifests of an image's platforms, read from its home where they are not known.
-async fn children(
-    shared: &Shared,
-    name: &ImageName,
-    made: &Made,
-) -> Result<BTreeMap<Platform, Digest>, ApplyError> {
+async fn children(shared: &Shared, name: &ImageName, made: &Made) -> Result<BTreeMap<Platform, Digest>, ApplyError> {
     let Some(image) = shared.work.images.get(name) else { return Ok(BTreeMap::new()) };
     if let (1, Some(platform)) = (image.platforms.len(), image.platforms.keys().next()) {
         return Ok(BTreeMap::from([(platform.clone(), made.digest)]));
@@ -138,12 +133,7 @@ pub fn platforms_of(raw: &RawManifest) -> BTreeMap<Platform, Digest> {
 }
 
 /// Builds all platforms of an image, once for all images with this key.
-async fn build_once(
-    shared: &Shared,
-    step: &Step,
-    image: &ImageWork,
-    made: &MadeImages,
-) -> Result<Fresh, ApplyError> {
+async fn build_once(shared: &Shared, step: &Step, image: &ImageWork, made: &MadeImages) -> Result<Fresh, ApplyError> {
     let cell = {
         let mut built = shared.built.lock().expect("nothing panics while it holds the lock");
         Arc::clone(built.entry(step.key).or_default())
@@ -163,9 +153,8 @@ async fn build_platforms(
     image: &ImageWork,
     made: &MadeImages,
 ) -> Result<Fresh, ApplyError> {
-    let store: &Path = shared.store.root();
     let no_cache = step.reasons.contains(&Reason::Forced);
-    let run = BuildRun { store, events: &shared.events, cancel: &shared.cancel, no_cache };
+    let run = BuildRun { store: &shared.store, events: &shared.events, cancel: &shared.cancel, no_cache };
     let mut children = BTreeMap::new();
     let mut entries = Vec::new();
     for platform in image.platforms.keys() {

@@ -148,13 +148,16 @@ async fn configs(
     let mut configs = BaseConfigs::new();
     for ((reference, platform), digest) in wanted {
         let path = folder.join(format!("{}.json", digest.hex()));
-        let kept = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<crate::oci::ImageConfig>(&bytes).ok());
+        let kept =
+            std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<crate::oci::ImageConfig>(&bytes).ok());
         let config = match kept {
             Some(config) => config,
             None if settings.offline => {
                 return Err(Failure::Message {
                     exit: Exit::Surroundings,
-                    message: format!("the configuration of `{reference}` is not known, and --offline forbids to ask for it"),
+                    message: format!(
+                        "the configuration of `{reference}` is not known, and --offline forbids to ask for it"
+                    ),
                     help: Some("plan once without --offline; it is kept".to_owned()),
                 });
             }
@@ -182,25 +185,20 @@ fn base_config(config: &crate::oci::ImageConfig) -> BaseConfig {
     }
 }
 
+/// The images of a run, with all that their builds need.
+type Works = BTreeMap<ImageName, ImageWork>;
+
 /// The contexts and the records of all images of the run, bases before their dependents.
-fn keys(
-    loaded: &mut Loaded,
-    wired: &Wired,
-    lock: &Lock,
-) -> Result<(BTreeMap<ImageName, ImageWork>, BTreeMap<ImageName, ImageFacts>), Failure> {
+fn keys(loaded: &mut Loaded, wired: &Wired, lock: &Lock) -> Result<(Works, BTreeMap<ImageName, ImageFacts>), Failure> {
     let mut contexts = read_contexts(loaded, wired)?;
-    let mut works: BTreeMap<ImageName, ImageWork> = BTreeMap::new();
+    let mut works: Works = BTreeMap::new();
     let mut facts: BTreeMap<ImageName, ImageFacts> = BTreeMap::new();
-    let mut extras = BTreeMap::new();
     for name in wired.graph.order().iter().filter(|name| wired.selection.all.contains(*name)) {
         let (Some(image), Some(recipes)) = (loaded.project.images.get(name), wired.recipes.get(name)) else { continue };
         let extra = loaded.workspace.extra(&image.inputs.extra, image.modes)?;
-        extras.insert(name.clone(), Arc::clone(&extra));
         let mut platforms = BTreeMap::new();
-        let mut dropped = 0;
         for (platform, recipe) in recipes {
             let read = contexts.remove(&(name.clone(), platform.clone())).unwrap_or_default();
-            dropped += read.dropped;
             let parent = |name: &ImageName, platform: &Platform| {
                 let work = works.get(name)?.platforms.get(platform)?;
                 Some(Parent::Key(work.fingerprint.key()))
@@ -218,22 +216,16 @@ fn keys(
                 .expect("every pin was found, and the graph's order puts bases first");
             let dockerfile = wired.dockerfiles[&image.dockerfile.value].clone();
             let pins = fingerprint.outside.iter().map(|(place, pin)| (place.clone(), pin.digest)).collect();
-            let work =
-                PlatformWork { recipe: recipe.clone(), fingerprint, dockerfile, contexts: read.snapshots, pins };
+            let work = PlatformWork { recipe: recipe.clone(), fingerprint, dockerfile, contexts: read.snapshots, pins };
             platforms.insert(platform.clone(), work);
         }
-        facts.insert(name.clone(), image_facts(loaded, image, &platforms, dropped));
+        facts.insert(name.clone(), image_facts(loaded, image, &platforms));
         works.insert(name.clone(), ImageWork { image: image.clone(), platforms });
     }
     Ok((works, facts))
 }
 
-fn image_facts(
-    loaded: &Loaded,
-    image: &Image,
-    platforms: &BTreeMap<Platform, PlatformWork>,
-    dropped: u64,
-) -> ImageFacts {
+fn image_facts(loaded: &Loaded, image: &Image, platforms: &BTreeMap<Platform, PlatformWork>) -> ImageFacts {
     let fingerprints: BTreeMap<Platform, Fingerprint> =
         platforms.iter().map(|(platform, work)| (platform.clone(), work.fingerprint.clone())).collect();
     let key = image_key(&fingerprints.iter().map(|(platform, print)| (platform.clone(), print.key())).collect());
@@ -251,14 +243,7 @@ fn image_facts(
     }
     let recipe = platforms.values().next().map(|work| &work.recipe);
     let (executor, executor_because) = recipe.map_or((Executor::Buildkit, None), |recipe| executor(image, recipe));
-    ImageFacts {
-        key,
-        fingerprints,
-        executor,
-        executor_because,
-        uncommitted: uncommitted.into_iter().collect(),
-        dropped,
-    }
+    ImageFacts { key, fingerprints, executor, executor_because, uncommitted: uncommitted.into_iter().collect() }
 }
 
 /// Who builds: a function of the manifest and the Dockerfile alone, never of what is installed.
@@ -274,14 +259,10 @@ fn executor(image: &Image, recipe: &Recipe) -> (Executor, Option<String>) {
 #[derive(Default)]
 struct ReadContexts {
     snapshots: BTreeMap<String, Snapshot>,
-    dropped: u64,
 }
 
 /// All contexts of all images at once, so that each is walked and each file hashed once.
-fn read_contexts(
-    loaded: &mut Loaded,
-    wired: &Wired,
-) -> Result<BTreeMap<(ImageName, Platform), ReadContexts>, Failure> {
+fn read_contexts(loaded: &mut Loaded, wired: &Wired) -> Result<BTreeMap<(ImageName, Platform), ReadContexts>, Failure> {
     let mut problems = Problems::new();
     let mut folders: BTreeMap<String, Context> = BTreeMap::new();
     let mut ignores = BTreeMap::new();
@@ -321,7 +302,14 @@ fn read_contexts(
                     (&folders[folder], ignore, &no_inputs, &named.location)
                 };
                 let reads = known.then_some(&reads[..]);
-                requests.push(ContextRequest { context: context_of, ignore, reads, inputs, modes: image.modes, location });
+                requests.push(ContextRequest {
+                    context: context_of,
+                    ignore,
+                    reads,
+                    inputs,
+                    modes: image.modes,
+                    location,
+                });
                 owners.push((name.clone(), platform.clone(), context.clone()));
             }
         }

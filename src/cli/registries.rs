@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::exit::Failure;
 use super::settings::Settings;
-use crate::exec::buildkit::CredentialsFor;
 use crate::project::{Project, Registry, RegistryKind};
 use crate::registry::{Client, Credentials, DockerCredentials, DockerEnvironment, Proxies, Repository, RepositoryName};
 
@@ -13,7 +12,8 @@ use crate::registry::{Client, Credentials, DockerCredentials, DockerEnvironment,
 pub struct Registries {
     /// Speaks to every registry.
     pub client: Client,
-    credentials: Arc<dyn Credentials>,
+    /// Who we are, for a builder that asks.
+    pub credentials: Arc<dyn Credentials>,
 }
 
 impl Registries {
@@ -43,11 +43,6 @@ impl Registries {
             }
         }
         Ok(Self { client: Client::new(registry, Arc::clone(&credentials)), credentials })
-    }
-
-    /// The credentials in the form that a builder asks for them.
-    pub fn for_builder(&self) -> CredentialsFor {
-        Arc::clone(&self.credentials)
     }
 }
 

@@ -31,8 +31,6 @@ pub struct Settings {
     pub offline: bool,
     /// How much weight is built at once.
     pub jobs: u32,
-    /// Use the cache of file hashes.
-    pub stat_cache: bool,
     /// Say less.
     pub quiet: bool,
     /// Say more.
@@ -61,7 +59,10 @@ impl Settings {
         let directory = common.directory.as_ref().map_or_else(|| here.clone(), |directory| here.join(directory));
         let path = directory.join(&common.file);
         let (Some(parent), Some(file)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
-            return Err(Failure::wrong(format!("`{}` is not a file name", common.file.display()), "name a file with -f"));
+            return Err(Failure::wrong(
+                format!("`{}` is not a file name", common.file.display()),
+                "name a file with -f",
+            ));
         };
         let root = parent.canonicalize().map_err(|error| {
             Failure::wrong(format!("cannot open the folder `{}`: {error}", parent.display()), "check -C and -f")
@@ -86,7 +87,6 @@ impl Settings {
             locked: common.locked || (ci && !common.no_locked),
             offline: common.offline,
             jobs: common.jobs.unwrap_or(cores).max(1),
-            stat_cache: !common.no_stat_cache,
             quiet: common.quiet,
             verbose: common.verbose,
             out: Style { color: !no_color && std::io::stdout().is_terminal(), width },

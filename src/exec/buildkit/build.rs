@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +16,10 @@ use super::folder::Folder;
 use super::ingest;
 use super::progress::{BuildProgress, Mapper};
 use super::request::{Built, ContextSource, Request};
-use super::session::{CredentialsFor, Offer, Session};
+use super::session::{Offer, Session};
 use super::solve::{self, CONTEXT, DOCKERFILE};
 use crate::path::RelPath;
-use crate::registry::ContentStore;
+use crate::registry::{ContentStore, Credentials};
 use crate::workspace::Origin;
 
 /// How long the rest of the progress is waited for once the result is known.
@@ -31,7 +30,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 const NOTHING_IGNORED: &str = "# applied already\n";
 
 impl Buildkit {
-    /// Builds one image for one platform and puts its blobs into the store folder `store` (`blobs/sha256/<hex>`).
+    /// Builds one image for one platform and puts its blobs into `store`.
     ///
     /// Events are sent to `progress` as they happen; that nobody listens is no error. When `cancel` is cancelled or the
     /// future is dropped, BuildKit stops too.
@@ -42,16 +41,16 @@ impl Buildkit {
     pub async fn build(
         &self,
         request: Request,
-        store: &Path,
+        store: &ContentStore,
         progress: mpsc::UnboundedSender<BuildProgress>,
         cancel: CancellationToken,
     ) -> Result<Built, BuildError> {
-        let (after, store) = (request.timeout, ContentStore::new(store));
+        let after = request.timeout;
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(BuildError::Cancelled),
             () = tokio::time::sleep(after) => Err(BuildError::TimedOut { after }),
-            built = self.run(Arc::new(request), &store, &progress) => built,
+            built = self.run(Arc::new(request), store, &progress) => built,
         }
     }
 
@@ -181,7 +180,7 @@ fn finish(
     })
 }
 
-fn offer(request: &Request, credentials: CredentialsFor) -> Offer {
+fn offer(request: &Request, credentials: Arc<dyn Credentials>) -> Offer {
     let mut folders = HashMap::new();
     let mut stores = HashMap::new();
     folders.insert(CONTEXT.to_owned(), Arc::new(Folder::of_snapshot(request.context.clone())));
@@ -192,7 +191,7 @@ fn offer(request: &Request, credentials: CredentialsFor) -> Offer {
                 folders.insert(solve::folder_name(name), Arc::new(Folder::of_snapshot(snapshot.clone())));
             }
             ContextSource::Store { store, .. } => {
-                stores.insert(solve::store_name(index), ContentStore::new(store));
+                stores.insert(solve::store_name(index), store.clone());
             }
             ContextSource::Image(_) => {}
         }

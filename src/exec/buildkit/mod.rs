@@ -34,4 +34,3 @@ pub use error::BuildError;
 pub use folder::MTIME_SECONDS;
 pub use progress::{BuildProgress, LogStream};
 pub use request::{Built, ContextSource, Request, SecretSource};
-pub use session::CredentialsFor;

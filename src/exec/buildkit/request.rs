@@ -10,6 +10,7 @@ use crate::oci::Descriptor;
 use crate::platform::Platform;
 use crate::problem::Source;
 use crate::project::Output;
+use crate::registry::ContentStore;
 use crate::workspace::Snapshot;
 
 /// One image for one platform, with nothing left to decide.
@@ -58,10 +59,10 @@ pub enum ContextSource {
     Folder(Snapshot),
     /// An image in a registry, as `host/repository@sha256:...`.
     Image(String),
-    /// An image whose blobs lie in a store folder (`blobs/sha256/<hex>`): one that was built and not pushed.
+    /// An image whose blobs lie in a store: one that was built and not pushed.
     Store {
         /// The store.
-        store: PathBuf,
+        store: ContentStore,
         /// The manifest.
         digest: Digest,
     },

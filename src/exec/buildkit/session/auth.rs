@@ -11,16 +11,13 @@ use tonic::{Request, Response, Status};
 
 use crate::registry::{Credential, Credentials};
 
-/// Who we are at a registry, asked when BuildKit wants to log in there.
-pub type CredentialsFor = Arc<dyn Credentials>;
-
 /// Who we are at the registries.
 pub(super) struct Registries {
-    credentials: CredentialsFor,
+    credentials: Arc<dyn Credentials>,
 }
 
 impl Registries {
-    pub(super) fn new(credentials: CredentialsFor) -> Self {
+    pub(super) fn new(credentials: Arc<dyn Credentials>) -> Self {
         Self { credentials }
     }
 }

@@ -26,14 +26,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Channel;
 
-pub use auth::CredentialsFor;
 pub(super) use files::Sent;
 pub(super) use secrets::Masks;
 
 use super::error::BuildError;
 use super::folder::Folder;
 use super::request::SecretSource;
-use crate::registry::ContentStore;
+use crate::registry::{ContentStore, Credentials};
 use tunnel::Tunnel;
 
 /// The longest message that is read: BuildKit sends a result in pieces of 3 MiB.
@@ -49,7 +48,7 @@ pub(super) struct Offer {
     pub(super) stores: HashMap<String, ContentStore>,
     pub(super) secrets: BTreeMap<String, SecretSource>,
     pub(super) ssh: BTreeMap<String, String>,
-    pub(super) credentials: CredentialsFor,
+    pub(super) credentials: Arc<dyn Credentials>,
 }
 
 /// An open session. It ends when it is dropped.
