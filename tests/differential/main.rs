@@ -11,10 +11,12 @@
 //! | `ORCHESTRATE_DIFFERENTIAL_MUTATIONS` | how many changes; 10 of each class at least |
 //! | `ORCHESTRATE_DIFFERENTIAL_SEED` | other changes than the usual ones |
 //! | `ORCHESTRATE_DIFFERENTIAL_CLASS` | changes of this class alone |
+//! | `ORCHESTRATE_DIFFERENTIAL_IGNORED` | how many ignore files the docker command is asked about |
 
 mod case;
 mod context;
 mod dice;
+mod ignored;
 mod keys;
 mod mutations;
 mod pair;
@@ -26,6 +28,7 @@ mod truth;
 
 use std::time::Instant;
 
+use case::Case;
 use keys::Bug;
 use pair::Verdict;
 use run::Figures;
@@ -55,13 +58,48 @@ fn the_key_changes_where_buildkit_does_something_else() {
     let start = Instant::now();
     let pairs = run::run(&engine, &jobs, seed, &[]);
     let figures = Figures::of(&pairs, start);
-    figures.print(&pairs);
+    figures.print();
     for verdict in [Verdict::Stale, Verdict::Cached, Verdict::Narrowed, Verdict::Missed, Verdict::Overstrict] {
         assert_eq!(figures.count(verdict), 0, "{verdict:?}: see above");
     }
     assert!(figures.needless() <= 2.0, "{:.2} % of the changes are needless", figures.needless());
     if std::env::var_os("ORCHESTRATE_DIFFERENTIAL_CLASS").is_none() {
         assert!(figures.rare.is_empty(), "these classes found too little to change: {:?}", figures.rare);
+    }
+}
+
+#[test]
+fn the_docker_command_sends_what_the_harness_sends() {
+    if real::real("the_docker_command_sends_what_the_harness_sends").is_none() {
+        return;
+    }
+    let count = number("ORCHESTRATE_DIFFERENTIAL_IGNORED").map_or(44, |count| usize::try_from(count).unwrap());
+    let unlike = ignored::unlike(count, SEED);
+    assert!(unlike.is_empty(), "{}", unlike.join("\n"));
+}
+
+#[test]
+fn plan_and_the_harness_have_the_same_keys() {
+    for shape in shapes::all() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut case = Case::new(&folder.path().canonicalize().unwrap(), "salt".to_owned());
+        (shape.make)(&mut case);
+        if !case.spec.outside.is_empty() {
+            // The program asks a registry about these.
+            continue;
+        }
+        case.save();
+        let key = keys::planned(&case, &keys::Outside::new(), Bug::None).key.unwrap();
+        let program = std::process::Command::new(env!("CARGO_BIN_EXE_orchestrate"))
+            .args(["plan", "--offline", "--json", "-C"])
+            .arg(&case.root)
+            .output()
+            .unwrap();
+        assert!(program.status.success(), "{}: {}", shape.name, String::from_utf8_lossy(&program.stderr));
+        let plan: serde_json::Value = serde_json::from_slice(&program.stdout).unwrap();
+        let images = plan["images"].as_array().unwrap();
+        let image = images.iter().find(|image| image["name"] == "x").unwrap();
+        assert_eq!(image["key"], serde_json::to_value(key).unwrap(), "{}", shape.name);
     }
 }
 

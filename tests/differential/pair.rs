@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use orchestrate::digest::Key;
 use orchestrate::fingerprint::{Fingerprint, difference};
@@ -59,63 +59,98 @@ pub struct Pair {
     pub about: String,
 }
 
-/// Makes the project, changes it by each of the classes, and asks both. `None` where a class finds nothing to change.
-pub fn pair(engine: &Engine, shape: &Shape, classes: &[Class], at: (&Path, &str, &Dice), bugs: &[Bug]) -> Option<Pair> {
-    let (folder, salt, dice) = at;
-    let try_out = folder.join("try");
-    let mut trial = made(shape, &try_out, salt);
-    let what = apply(&mut trial, classes, &mut dice.clone());
-    let _ = fs::remove_dir_all(folder);
-    let what = what?;
+/// A project that BuildKit has built, and that is changed again and again from the same beginning.
+///
+/// BuildKit remembers what it built of a group, so a step that one change made run is cached where a later change comes to the same step.
+/// That hides no stale key (the first of them is one), and [`crate::run`] looks at a needless one again in a group of its own.
+pub struct Group<'a> {
+    engine: &'a Engine,
+    shape: Shape,
+    root: PathBuf,
+    salt: String,
+    before: Outcome,
+}
 
-    let mut case = made(shape, &folder.join("project"), salt);
-    let outside = engine.outside(&case);
-    let before = planned(&case, &outside, Bug::None);
-    let bugs_before: Vec<_> = bugs.iter().map(|bug| planned(&case, &outside, *bug).key).collect();
-    let truth_before = engine.truth(&case, None);
-    apply(&mut case, classes, &mut dice.clone())?;
-    case.save();
-    let outside = engine.outside(&case);
-    let after = planned(&case, &outside, Bug::None);
-    let _ = fs::remove_dir_all(case.root.join(".orchestrate"));
-    let cold = planned(&case, &outside, Bug::None);
-    let bugs_after: Vec<_> = bugs.iter().map(|bug| planned(&case, &outside, *bug).key).collect();
-    let truth_after = engine.truth(&case, None);
+impl<'a> Group<'a> {
+    /// Makes the project in `root` and builds it.
+    pub fn new(engine: &'a Engine, shape: Shape, root: PathBuf, salt: String) -> Self {
+        let before = engine.truth(&made(&shape, &root, &salt), None);
+        Self { engine, shape, root, salt, before }
+    }
 
-    let truth = (truth_before, truth_after);
-    let mut verdict = compare((&before.key, &after.key), (&truth.0, &truth.1));
-    let mut about = String::new();
-    if after.key != cold.key {
-        verdict = Verdict::Cached;
-    } else if let (Outcome::Built { digest, .. }, Ok(_)) = (&truth.1, &after.key) {
-        match engine.truth(&case, Some(&after.snapshots)) {
-            Outcome::Built { digest: narrowed, ran } if narrowed == *digest && ran.is_empty() => {}
-            other => {
-                verdict = Verdict::Narrowed;
-                about = format!("narrowed: {other:?}");
+    /// Changes the project by each of the classes, and asks both. `narrowed`: builds what the program would send too.
+    pub fn pair(&self, change: &Change, bugs: &[Bug], narrowed: bool) -> Pair {
+        let engine = self.engine;
+        // In the same place as before, so that BuildKit compares with what it received.
+        let _ = fs::remove_dir_all(&self.root);
+        let mut case = made(&self.shape, &self.root, &self.salt);
+        let outside = engine.outside(&case);
+        let before = planned(&case, &outside, Bug::None);
+        let bugs_before: Vec<_> = bugs.iter().map(|bug| planned(&case, &outside, *bug).key).collect();
+        let what = change.apply(&mut case).expect("it was tried on the same project");
+        case.save();
+        let outside = engine.outside(&case);
+        let after = planned(&case, &outside, Bug::None);
+        let _ = fs::remove_dir_all(case.root.join(".orchestrate"));
+        let cold = planned(&case, &outside, Bug::None);
+        let bugs_after: Vec<_> = bugs.iter().map(|bug| planned(&case, &outside, *bug).key).collect();
+        let truth = (self.before.clone(), engine.truth(&case, None));
+
+        let mut verdict = compare((&before.key, &after.key), (&truth.0, &truth.1));
+        let mut about = String::new();
+        if after.key != cold.key {
+            verdict = Verdict::Cached;
+        } else if let (true, Outcome::Built { digest, .. }, Ok(_)) = (narrowed, &truth.1, &after.key) {
+            match engine.truth(&case, Some(&after.snapshots)) {
+                Outcome::Built { digest: narrowed, ran } if narrowed == *digest && ran.is_empty() => {}
+                other => {
+                    verdict = Verdict::Narrowed;
+                    about = format!("narrowed: {other:?}");
+                }
             }
         }
+        let keys_with_bugs = bugs.iter().zip(bugs_before.iter().zip(&bugs_after));
+        let with_bugs = keys_with_bugs.map(|(bug, keys)| (*bug, compare(keys, (&truth.0, &truth.1)))).collect();
+        let differences = match (&before.fingerprint, &after.fingerprint) {
+            (Some(before), Some(after)) => differing(before, after),
+            _ => Vec::new(),
+        };
+        Pair {
+            shape: self.shape.name,
+            classes: change.classes.clone(),
+            what,
+            keys: (before.key, after.key),
+            truth,
+            differences,
+            verdict,
+            with_bugs,
+            about,
+        }
     }
-    let mut with_bugs = Vec::new();
-    for (bug, (before, after)) in bugs.iter().zip(bugs_before.iter().zip(&bugs_after)) {
-        with_bugs.push((*bug, compare((before, after), (&truth.0, &truth.1))));
+}
+
+/// One or more kinds of change, and the dice that say which.
+#[derive(Clone)]
+pub struct Change {
+    /// The kinds.
+    pub classes: Vec<Class>,
+    /// The dice.
+    pub dice: Dice,
+}
+
+impl Change {
+    /// Changes a project. `None` where there is nothing of the kind in it.
+    pub fn apply(&self, case: &mut Case) -> Option<Vec<String>> {
+        let mut dice = self.dice.clone();
+        self.classes.iter().map(|class| (class.apply)(case, &mut dice)).collect()
     }
-    let differences = match (&before.fingerprint, &after.fingerprint) {
-        (Some(before), Some(after)) => differing(before, after),
-        _ => Vec::new(),
-    };
-    let classes = classes.to_vec();
-    Some(Pair {
-        shape: shape.name,
-        classes,
-        what,
-        keys: (before.key, after.key),
-        truth,
-        differences,
-        verdict,
-        with_bugs,
-        about,
-    })
+
+    /// Whether it finds something to change in a project of this shape.
+    pub fn fits(&self, shape: &Shape, root: &Path) -> bool {
+        let fits = self.apply(&mut made(shape, root, "salt")).is_some();
+        let _ = fs::remove_dir_all(root);
+        fits
+    }
 }
 
 fn made(shape: &Shape, root: &Path, salt: &str) -> Case {
@@ -124,10 +159,6 @@ fn made(shape: &Shape, root: &Path, salt: &str) -> Case {
     (shape.make)(&mut case);
     case.save();
     case
-}
-
-fn apply(case: &mut Case, classes: &[Class], dice: &mut Dice) -> Option<Vec<String>> {
-    classes.iter().map(|class| (class.apply)(case, dice)).collect()
 }
 
 fn differing(before: &Fingerprint, after: &Fingerprint) -> Vec<String> {
@@ -155,6 +186,11 @@ fn compare(keys: (&Result<Key, String>, &Result<Key, String>), truth: (&Outcome,
 }
 
 impl Pair {
+    /// Whether somebody should look at it.
+    pub fn is_defect(&self) -> bool {
+        !matches!(self.verdict, Verdict::Changed | Verdict::Unchanged | Verdict::Refused)
+    }
+
     /// Whether a line of docs/keys.md names this kind of change.
     pub fn is_documented(&self) -> bool {
         self.classes.iter().any(|class| class.documented.is_some())
@@ -164,7 +200,8 @@ impl Pair {
 impl fmt::Display for Pair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let classes: Vec<&str> = self.classes.iter().map(|class| class.name).collect();
-        writeln!(f, "{:?}: `{}`: {classes:?}: {:?}", self.verdict, self.shape, self.what)?;
+        let mark = if self.is_documented() { "on purpose: " } else { "" };
+        writeln!(f, "{mark}{:?}: `{}`: {classes:?}: {:?}", self.verdict, self.shape, self.what)?;
         if self.keys.0 != self.keys.1 || self.verdict == Verdict::Stale {
             writeln!(f, "  keys {:?} -> {:?}", self.keys.0, self.keys.1)?;
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
@@ -9,12 +10,16 @@ use std::time::{Instant, SystemTime};
 use crate::dice::Dice;
 use crate::keys::Bug;
 use crate::mutations::{self, Class};
-use crate::pair::{Pair, Verdict, pair};
+use crate::pair::{Change, Group, Pair, Verdict};
 use crate::shapes::{self, Shape};
 use crate::truth::Engine;
 
 /// So many pairs are looked at at a time.
 const WORKERS: usize = 4;
+/// So many changes are made to a project that BuildKit built once.
+const GROUP: usize = 8;
+/// Of so many pairs, one is built from what the program would send too.
+const NARROWED: usize = 3;
 /// So many projects are tried until a class finds something to change.
 const TRIES: usize = 400;
 /// Every class is tried so often, whatever the number of changes.
@@ -49,45 +54,69 @@ pub fn jobs_of(names: &[&str], count: usize) -> Vec<Job> {
 pub fn run(engine: &Engine, jobs: &[Job], seed: u64, bugs: &[Bug]) -> Vec<Pair> {
     let shapes: Vec<Shape> = shapes::all().into_iter().filter(|shape| engine.newer || !shape.newer).collect();
     let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let found = in_parallel(jobs, |number, job| job.find(&shapes, seed, &folder.join(format!("try-{number}"))));
+    let mut by_shape: BTreeMap<usize, Vec<Change>> = BTreeMap::new();
+    for (shape, change) in found.into_iter().flatten() {
+        by_shape.entry(shape).or_default().push(change);
+    }
+    let chunks = by_shape.iter().flat_map(|(shape, changes)| changes.chunks(GROUP).map(|chunk| (*shape, chunk)));
+    let groups: Vec<(usize, &[Change])> = chunks.collect();
     let nonce = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+    let pairs = in_parallel(&groups, |number, (shape, changes)| {
+        let place = folder.join(number.to_string());
+        let new = |part: &str| {
+            let root = place.join(part).join("project");
+            Group::new(engine, shapes[*shape], root, format!("salt-{nonce:x}-{number}-{part}"))
+        };
+        let group = new("all");
+        let mut pairs = Vec::new();
+        for (index, change) in changes.iter().enumerate() {
+            let mut pair = group.pair(change, bugs, index % NARROWED == 0);
+            if pair.verdict == Verdict::Needless {
+                pair = new(&format!("again-{index}")).pair(change, bugs, false);
+            }
+            if pair.is_defect() {
+                say(&pair.to_string());
+            }
+            pairs.push(pair);
+        }
+        let _ = std::fs::remove_dir_all(place);
+        pairs
+    });
+    pairs.into_iter().flatten().collect()
+}
+
+/// Does all of it with [`WORKERS`] threads; the answers in the order of the questions.
+fn in_parallel<T: Sync, A: Send>(all: &[T], work: impl Fn(usize, &T) -> A + Sync) -> Vec<A> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(job) = jobs.get(number) else { break };
-                    let place = folder.path().join(number.to_string());
-                    let salt = format!("salt-{nonce:x}-{number}");
-                    if let Some(pair) = job.run(engine, &shapes, seed, (&place, &salt), bugs) {
-                        done.lock().unwrap().push((number, pair));
-                    }
-                    let _ = std::fs::remove_dir_all(place);
+                    let Some(one) = all.get(number) else { break };
+                    let answer = work(number, one);
+                    done.lock().unwrap().push((number, answer));
                 }
             });
         }
     });
     let mut done = done.into_inner().unwrap();
     done.sort_by_key(|(number, _)| *number);
-    done.into_iter().map(|(_, pair)| pair).collect()
+    done.into_iter().map(|(_, answer)| answer).collect()
 }
 
 impl Job {
-    fn run(
-        &self,
-        engine: &Engine,
-        shapes: &[Shape],
-        seed: u64,
-        (place, salt): (&std::path::Path, &str),
-        bugs: &[Bug],
-    ) -> Option<Pair> {
+    /// A shape in which there is something to change, and the change.
+    fn find(&self, shapes: &[Shape], seed: u64, place: &Path) -> Option<(usize, Change)> {
         let name = format!("{:?} {}", self.classes.iter().map(|class| class.name).collect::<Vec<_>>(), self.number);
         let mut dice = Dice::new(seed, &name);
         let all = mutations::all();
         for _ in 0..TRIES {
-            let shape = *dice.pick(shapes)?;
+            let index = dice.below(shapes.len());
             // Steps that run take ten times as long.
-            if shape.runs && !dice.once_in(2) {
+            if shapes[index].runs && !dice.once_in(2) {
                 continue;
             }
             let classes = if self.classes.is_empty() {
@@ -95,9 +124,9 @@ impl Job {
             } else {
                 self.classes.clone()
             };
-            let of_this = Dice::new(dice.next(), shape.name);
-            if let Some(pair) = pair(engine, &shape, &classes, (place, salt, &of_this), bugs) {
-                return Some(pair);
+            let change = Change { classes, dice: Dice::new(dice.next(), shapes[index].name) };
+            if change.fits(&shapes[index], &place.join("project")) {
+                return Some((index, change));
             }
         }
         None
@@ -155,16 +184,10 @@ impl Figures {
         100.0 * self.count(Verdict::Needless) as f64 / self.pairs.max(1) as f64
     }
 
-    /// Prints them, and each pair that is a defect.
-    pub fn print(&self, pairs: &[Pair]) {
-        let fine = [Verdict::Changed, Verdict::Unchanged, Verdict::Refused];
-        let mut out = String::new();
-        for pair in pairs.iter().filter(|pair| !fine.contains(&pair.verdict)) {
-            let mark = if pair.is_documented() { "on purpose: " } else { "" };
-            out.push_str(&format!("{mark}{pair}"));
-        }
+    /// Prints them.
+    pub fn print(&self) {
         let verdicts: Vec<String> = self.verdicts.iter().map(|(verdict, count)| format!("{verdict:?} {count}")).collect();
-        out.push_str(&format!(
+        say(&format!(
             "differential test: {} shapes, {} classes, {} changes in {} s: {}; stale {}; needless {:.2} % (and {} on purpose)\n",
             self.shapes,
             mutations::all().len(),
@@ -175,7 +198,10 @@ impl Figures {
             self.needless(),
             self.on_purpose,
         ));
-        // Past the test runner, which swallows what a test that passes prints.
-        std::io::stdout().write_all(out.as_bytes()).unwrap();
     }
+}
+
+/// Prints past the test runner, which swallows what a test that passes prints.
+fn say(text: &str) {
+    std::io::stdout().write_all(text.as_bytes()).unwrap();
 }

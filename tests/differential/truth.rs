@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -202,17 +201,15 @@ impl Engine {
         }
         Outcome::Built { digest: built.digest, ran }
     }
-
-    /// Where blobs are.
-    pub fn blob(&self, digest: &Digest) -> std::path::PathBuf {
-        self.store.path(digest)
-    }
 }
 
 /// Whether this is a step of the Dockerfile; the rest is work that each build does anew: `[internal] load build context`,
-/// `[other] load from client`, `[1/2] FROM ...`, `exporting to oci image format`.
+/// `[context other] load from client`, `[1/2] FROM ...`, `exporting to oci image format`.
 pub fn is_step(name: &str) -> bool {
     let Some((place, what)) = name.strip_prefix('[').and_then(|rest| rest.split_once("] ")) else { return false };
+    if place.starts_with("context ") {
+        return false;
+    }
     let numbered = place.rsplit(' ').next().is_some_and(|number| number.contains('/') && !number.starts_with("linux"));
     numbered && !what.starts_with("FROM ")
 }
@@ -237,11 +234,4 @@ fn request(image: &str, dockerfile: Source, context: Snapshot) -> Request {
         source_date_epoch: Some(0),
         timeout: Duration::from_secs(120),
     }
-}
-
-/// A place for a case.
-pub fn place(folder: &Path, number: usize) -> std::path::PathBuf {
-    let place = folder.join(format!("case-{number}"));
-    fs::create_dir_all(&place).unwrap();
-    place
 }
