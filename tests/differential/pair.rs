@@ -1,11 +1,13 @@
 //! One project before and after a change: what BuildKit says, what the key says.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use orchestrate::digest::Key;
 use orchestrate::fingerprint::{Fingerprint, difference};
+use orchestrate::workspace::Snapshot;
 
 use crate::case::Case;
 use crate::dice::Dice;
@@ -23,6 +25,8 @@ pub enum Verdict {
     Unchanged,
     /// Both refuse what came of the change.
     Refused,
+    /// The key is another one, and the build fails over what it made itself.
+    Fails,
     /// BuildKit does something else and the key is the same: the defect that must not be.
     Stale,
     /// The key is another one, and BuildKit runs nothing and gives the same image.
@@ -69,13 +73,33 @@ pub struct Group<'a> {
     root: PathBuf,
     salt: String,
     before: Outcome,
+    /// Steps that BuildKit says it runs again though nothing changed, as it does with a WORKDIR before anything else.
+    restless: Vec<String>,
 }
 
 impl<'a> Group<'a> {
     /// Makes the project in `root` and builds it.
     pub fn new(engine: &'a Engine, shape: Shape, root: PathBuf, salt: String) -> Self {
-        let before = engine.truth(&made(&shape, &root, &salt), None);
-        Self { engine, shape, root, salt, before }
+        let case = made(&shape, &root, &salt);
+        let before = engine.truth(&case, None);
+        let restless = match (&before, engine.truth(&case, None)) {
+            (Outcome::Built { digest, .. }, Outcome::Built { digest: again, ran }) => {
+                assert_eq!(*digest, again, "`{}` is another image each time", shape.name);
+                ran
+            }
+            (before, _) => panic!("`{}` cannot be built: {before:?}", shape.name),
+        };
+        Self { engine, shape, root, salt, before, restless }
+    }
+
+    fn truth(&self, case: &Case, narrowed: Option<&BTreeMap<String, Snapshot>>) -> Outcome {
+        match self.engine.truth(case, narrowed) {
+            Outcome::Built { digest, mut ran } => {
+                ran.retain(|step| !self.restless.contains(step));
+                Outcome::Built { digest, ran }
+            }
+            failed @ Outcome::Failed { .. } => failed,
+        }
     }
 
     /// Changes the project by each of the classes, and asks both. `narrowed`: builds what the program would send too.
@@ -94,14 +118,17 @@ impl<'a> Group<'a> {
         let _ = fs::remove_dir_all(case.root.join(".orchestrate"));
         let cold = planned(&case, &outside, Bug::None);
         let bugs_after: Vec<_> = bugs.iter().map(|bug| planned(&case, &outside, *bug).key).collect();
-        let truth = (self.before.clone(), engine.truth(&case, None));
+        let truth = (self.before.clone(), self.truth(&case, None));
 
         let mut verdict = compare((&before.key, &after.key), (&truth.0, &truth.1));
         let mut about = String::new();
+        if verdict == Verdict::Overstrict && engine.is_refused_by_docker(&case) {
+            verdict = Verdict::Refused;
+        }
         if after.key != cold.key {
             verdict = Verdict::Cached;
         } else if let (true, Outcome::Built { digest, .. }, Ok(_)) = (narrowed, &truth.1, &after.key) {
-            match engine.truth(&case, Some(&after.snapshots)) {
+            match self.truth(&case, Some(&after.snapshots)) {
                 Outcome::Built { digest: narrowed, ran } if narrowed == *digest && ran.is_empty() => {}
                 other => {
                     verdict = Verdict::Narrowed;
@@ -169,10 +196,11 @@ fn compare(keys: (&Result<Key, String>, &Result<Key, String>), truth: (&Outcome,
     let Ok(before) = keys.0 else { return Verdict::Overstrict };
     let Outcome::Built { digest: first, .. } = truth.0 else { return Verdict::Missed };
     match (keys.1, truth.1) {
-        (Err(_), Outcome::Failed(_)) => Verdict::Refused,
+        (Err(_), Outcome::Failed { .. }) => Verdict::Refused,
         (Err(_), Outcome::Built { .. }) => Verdict::Overstrict,
-        (Ok(after), Outcome::Failed(_)) if after == before => Verdict::Stale,
-        (Ok(_), Outcome::Failed(_)) => Verdict::Missed,
+        (Ok(after), Outcome::Failed { .. }) if after == before => Verdict::Stale,
+        (Ok(_), Outcome::Failed { inside: true, .. }) => Verdict::Fails,
+        (Ok(_), Outcome::Failed { inside: false, .. }) => Verdict::Missed,
         (Ok(after), Outcome::Built { digest, ran }) => {
             let changed = digest != first || !ran.is_empty();
             match (changed, after != before) {
@@ -188,7 +216,7 @@ fn compare(keys: (&Result<Key, String>, &Result<Key, String>), truth: (&Outcome,
 impl Pair {
     /// Whether somebody should look at it.
     pub fn is_defect(&self) -> bool {
-        !matches!(self.verdict, Verdict::Changed | Verdict::Unchanged | Verdict::Refused)
+        !matches!(self.verdict, Verdict::Changed | Verdict::Unchanged | Verdict::Refused | Verdict::Fails)
     }
 
     /// Whether a line of docs/keys.md names this kind of change.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
@@ -17,11 +17,9 @@ use crate::truth::Engine;
 /// So many pairs are looked at at a time.
 const WORKERS: usize = 4;
 /// So many changes are made to a project that BuildKit built once.
-const GROUP: usize = 8;
+const GROUP: usize = 12;
 /// Of so many pairs, one is built from what the program would send too.
-const NARROWED: usize = 3;
-/// So many projects are tried until a class finds something to change.
-const TRIES: usize = 400;
+const NARROWED: usize = 4;
 /// Every class is tried so often, whatever the number of changes.
 pub const PER_CLASS: usize = 10;
 
@@ -55,7 +53,15 @@ pub fn run(engine: &Engine, jobs: &[Job], seed: u64, bugs: &[Bug]) -> Vec<Pair> 
     let shapes: Vec<Shape> = shapes::all().into_iter().filter(|shape| engine.newer || !shape.newer).collect();
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().canonicalize().unwrap();
-    let found = in_parallel(jobs, |number, job| job.find(&shapes, seed, &folder.join(format!("try-{number}"))));
+    // Where there is memory for it, these many small projects are no work for the disk.
+    let try_out = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let finder = Finder {
+        shapes: &shapes,
+        classes: mutations::all(),
+        seed,
+        folder: try_out.path().to_owned(),
+    };
+    let found = in_parallel(jobs, |number, job| finder.find(number, job));
     let mut by_shape: BTreeMap<usize, Vec<Change>> = BTreeMap::new();
     for (shape, change) in found.into_iter().flatten() {
         by_shape.entry(shape).or_default().push(change);
@@ -107,26 +113,34 @@ fn in_parallel<T: Sync, A: Send>(all: &[T], work: impl Fn(usize, &T) -> A + Sync
     done.into_iter().map(|(_, answer)| answer).collect()
 }
 
-impl Job {
+/// Looks for projects in which there is something to change.
+struct Finder<'a> {
+    shapes: &'a [Shape],
+    classes: Vec<Class>,
+    seed: u64,
+    folder: PathBuf,
+}
+
+impl Finder<'_> {
     /// A shape in which there is something to change, and the change.
-    fn find(&self, shapes: &[Shape], seed: u64, place: &Path) -> Option<(usize, Change)> {
-        let name = format!("{:?} {}", self.classes.iter().map(|class| class.name).collect::<Vec<_>>(), self.number);
-        let mut dice = Dice::new(seed, &name);
-        let all = mutations::all();
-        for _ in 0..TRIES {
-            let index = dice.below(shapes.len());
-            // Steps that run take ten times as long.
-            if shapes[index].runs && !dice.once_in(2) {
-                continue;
-            }
-            let classes = if self.classes.is_empty() {
-                (0..=dice.below(3)).map(|_| all[dice.below(all.len())]).collect()
+    fn find(&self, number: usize, job: &Job) -> Option<(usize, Change)> {
+        let name = format!("{:?} {}", job.classes.iter().map(|class| class.name).collect::<Vec<_>>(), job.number);
+        let mut dice = Dice::new(self.seed, &name);
+        let mut order: Vec<usize> = (0..self.shapes.len()).collect();
+        for at in (1..order.len()).rev() {
+            order.swap(at, dice.below(at + 1));
+        }
+        // Steps that run take ten times as long.
+        order.sort_by_cached_key(|shape| self.shapes[*shape].runs && !dice.once_in(2));
+        for shape in order {
+            let classes = if job.classes.is_empty() {
+                (0..=dice.below(3)).map(|_| self.classes[dice.below(self.classes.len())]).collect()
             } else {
-                self.classes.clone()
+                job.classes.clone()
             };
-            let change = Change { classes, dice: Dice::new(dice.next(), shapes[index].name) };
-            if change.fits(&shapes[index], &place.join("project")) {
-                return Some((index, change));
+            let change = Change { classes, dice: Dice::new(dice.next(), self.shapes[shape].name) };
+            if change.fits(&self.shapes[shape], &self.folder.join(number.to_string())) {
+                return Some((shape, change));
             }
         }
         None

@@ -35,8 +35,19 @@ pub enum Outcome {
         /// The steps that ran; the others were cached.
         ran: Vec<String>,
     },
-    /// What BuildKit refused.
-    Failed(String),
+    /// BuildKit refused.
+    Failed {
+        /// Why.
+        why: String,
+        /// Whether what it stumbled over was made by the build itself: files of a stage, a command. No plan can know that.
+        inside: bool,
+    },
+}
+
+impl Outcome {
+    fn without_dockerfile() -> Self {
+        Self::Failed { why: "there is no Dockerfile".to_owned(), inside: false }
+    }
 }
 
 /// A connection to BuildKit, and the images from outside.
@@ -122,7 +133,7 @@ impl Engine {
     /// Builds the image of a case, from the whole context or (`narrowed`) from what the program would send of it.
     pub fn truth(&self, case: &Case, narrowed: Option<&BTreeMap<String, Snapshot>>) -> Outcome {
         let Ok(text) = fs::read_to_string(case.root.join(&case.spec.dockerfile)) else {
-            return Outcome::Failed("there is no Dockerfile".to_owned());
+            return Outcome::without_dockerfile();
         };
         let nothing = || Snapshot::new(Arc::new(FileSet::new(Vec::new())), context::main(case).origin().clone().into());
         let snapshot = |name: &str, whole: &dyn Fn() -> Snapshot| match narrowed {
@@ -147,7 +158,7 @@ impl Engine {
                     let source = ContextSource::Store { store: self.store.clone(), digest };
                     request.contexts.insert(name.clone(), source);
                 }
-                failed @ Outcome::Failed(_) => return failed,
+                failed @ Outcome::Failed { .. } => return failed,
             }
         }
         // A volatile value is the same before and after: what it does is no change.
@@ -169,14 +180,38 @@ impl Engine {
                 steps.extend(ran);
                 Outcome::Built { digest, ran: steps }
             }
-            failed @ Outcome::Failed(_) => failed,
+            failed @ Outcome::Failed { .. } => failed,
         }
+    }
+
+    /// Whether the docker command refuses the image of a case. It looks at the context more closely than BuildKit asks it to: a folder
+    /// before a wildcard without a match is not sent, and then it is missing.
+    pub fn is_refused_by_docker(&self, case: &Case) -> bool {
+        if !case.spec.parts.is_empty() || !case.spec.bases.is_empty() {
+            return false;
+        }
+        let mut command = std::process::Command::new("docker");
+        command.args(["buildx", "build", "--quiet", "--output=type=tar,dest=/dev/null", "--file"]);
+        command.arg(case.root.join(&case.spec.dockerfile));
+        for (name, arg) in &case.spec.args {
+            command.args(arg.value.iter().map(|value| format!("--build-arg={name}={value}")));
+        }
+        for (name, folder) in &case.spec.contexts {
+            command.arg(format!("--build-context={name}={}", case.root.join(folder).display()));
+        }
+        for (reference, base) in &case.spec.outside {
+            let (digest, store) = (self.bases[base].0, self.store.root().display());
+            command.arg(format!("--build-context={reference}=oci-layout://{store}@{digest}"));
+        }
+        command.args(case.spec.target.iter().map(|target| format!("--target={target}")));
+        let output = command.arg(case.root.join(&case.spec.context)).output().unwrap();
+        !output.status.success()
     }
 
     fn base(&self, case: &Case, folder: &str) -> Outcome {
         let path = format!("{folder}/Dockerfile");
         let Ok(text) = fs::read_to_string(case.root.join(&path)) else {
-            return Outcome::Failed("there is no Dockerfile".to_owned());
+            return Outcome::without_dockerfile();
         };
         let mut request = request("base", Source::new(path, text), context::of_base(case, folder));
         request.platform = case.spec.platform.parse().unwrap();
@@ -188,7 +223,10 @@ impl Engine {
         let build = self.buildkit.build(request, &self.store, sender, CancellationToken::new());
         let built = match self.runtime.block_on(build) {
             Ok(built) => built,
-            Err(BuildError::Failed { message, .. }) => return Outcome::Failed(message),
+            Err(BuildError::Failed { message, vertex, .. }) => {
+                let inside = vertex.is_some_and(|step| step.contains("--from=") || step.contains("] RUN "));
+                return Outcome::Failed { why: message, inside };
+            }
             Err(error) => panic!("BuildKit gave no answer: {error}"),
         };
         let mut ran = Vec::new();

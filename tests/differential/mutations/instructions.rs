@@ -48,11 +48,36 @@ pub(super) const CLASSES: &[Class] = &[
             Some(format!("{other} in line {at}"))
         })
     }),
+    class("blanks in a command", |case, dice| {
+        edit(case, dice, |lines, dice| {
+            let words = ["RUN ", "CMD ", "ENTRYPOINT ", "HEALTHCHECK ", "ONBUILD ", "MAINTAINER "];
+            let command = |at: &usize| words.iter().any(|word| lines[*at].starts_with(word));
+            let found: Vec<usize> = starts(lines).into_iter().filter(command).collect();
+            let at = *dice.pick(&found)?;
+            let blanks: Vec<usize> = lines[at].match_indices(' ').map(|(place, _)| place).collect();
+            let place = *dice.pick(&blanks)?;
+            lines[at].insert_str(place, dice.pick(&[" ", "\t", "   "])?);
+            Some(format!("blanks in line {at}"))
+        })
+    }),
+    class("a command on two lines", |case, dice| {
+        edit(case, dice, |lines, dice| {
+            let words = ["RUN ", "CMD ", "ENTRYPOINT ", "HEALTHCHECK ", "ONBUILD "];
+            let command = |at: &usize| words.iter().any(|word| lines[*at].starts_with(word)) && !lines[*at].contains("<<");
+            let found: Vec<usize> = starts(lines).into_iter().filter(command).collect();
+            let at = *dice.pick(&found)?;
+            let blanks: Vec<usize> = lines[at].match_indices(' ').map(|(place, _)| place).collect();
+            let place = *dice.pick(&blanks)?;
+            let comment = if dice.once_in(2) { "# aside\n" } else { "" };
+            lines[at].insert_str(place, &format!("\\\n{comment}"));
+            Some(format!("line {at} on two"))
+        })
+    }),
     class("an ONBUILD in other case", |case, dice| {
         edit(case, dice, |lines, dice| {
             let found: Vec<usize> = starting(lines, "ONBUILD");
             let at = *dice.pick(&found)?;
-            lines[at] = lines[at].replace("ONBUILD COPY", "ONBUILD copy").replace("ONBUILD ENV", "OnBuild ENV");
+            lines[at] = lines[at].replace("ONBUILD COPY", "ONBUILD copy").replace("ONBUILD ENV", "ONBUILD Env");
             Some(format!("case of line {at}"))
         })
     }),
@@ -171,6 +196,19 @@ pub(super) const CLASSES: &[Class] = &[
             let at = *dice.pick(&copies)?;
             let (rest, last) = lines[at].rsplit_once(' ')?;
             lines[at] = format!("{rest} \"{last}\"");
+            Some(format!("quotes in line {at}"))
+        })
+    }),
+    class("a value in quotes", |case, dice| {
+        edit(case, dice, |lines, dice| {
+            let pairs = |at: &usize| {
+                let words: Vec<&str> = lines[*at].split(' ').collect();
+                ["ENV", "LABEL"].contains(&words[0]) && words.len() == 2 && !lines[*at].contains(['$', '"'])
+            };
+            let found: Vec<usize> = whole(lines).into_iter().filter(pairs).collect();
+            let at = *dice.pick(&found)?;
+            let (name, value) = lines[at].split_once('=')?;
+            lines[at] = format!("{name}='{value}'");
             Some(format!("quotes in line {at}"))
         })
     }),

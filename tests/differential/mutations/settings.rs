@@ -29,8 +29,8 @@ pub(super) const CLASSES: &[Class] = &[
         Some(name.to_owned())
     }),
     class("an arg that is not passed any more", |case, dice| {
-        let passed: Vec<String> =
-            case.spec.args.iter().filter(|(_, arg)| arg.value.is_some()).map(|(name, _)| name.clone()).collect();
+        let passed = |(name, arg): &(&String, &Arg)| arg.value.is_some() && !name.starts_with("UNUSED");
+        let passed: Vec<String> = case.spec.args.iter().filter(passed).map(|(name, _)| name.clone()).collect();
         let name = dice.pick(&passed)?.clone();
         case.spec.args.get_mut(&name)?.value = None;
         Some(format!("no {name}"))

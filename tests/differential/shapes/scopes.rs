@@ -58,7 +58,7 @@ pub(super) const SHAPES: &[Shape] = &[
     }),
     shape("platform args", |case| {
         let text = "FROM --platform=$BUILDPLATFORM scratch AS a\nCOPY src /src\nFROM scratch\nARG TARGETARCH\n\
-                    ARG TARGETPLATFORM TARGETOS\nENV ARCH=$TARGETARCH\nCOPY --from=a /src /src-$TARGETOS\nCOPY main.txt /\n";
+                    ARG TARGETPLATFORM TARGETOS\nENV ARCH=$TARGETARCH P=$TARGETPLATFORM\nCOPY --from=a /src /src-$TARGETOS\nCOPY main.txt /\n";
         with(case, text);
     }),
     shape("a platform by number", |case| with(case, "FROM --platform=linux/arm64 scratch\nCOPY main.txt /\n")),
@@ -77,6 +77,15 @@ pub(super) const SHAPES: &[Shape] = &[
                     SHELL [\"/bin/sh\", \"-c\"]\nENTRYPOINT [\"/x\"]\nCMD [\"a\", \"b\"]\n";
         with(case, text);
         case.spec.labels.insert("given".to_owned(), ("1".to_owned(), false));
+    }),
+    shape("commands of a shell", |case| {
+        let text = "FROM scratch\nCOPY main.txt /\nENTRYPOINT  exec   /x  a\nHEALTHCHECK --retries=3 CMD  test   -f /x\n\
+                    CMD echo \\\n  # between\n   one   two\nMAINTAINER Ada  Lovelace\n";
+        with(case, text);
+    }),
+    shape("triggers in the image", |case| {
+        let text = "FROM scratch\nCOPY main.txt /\nONBUILD COPY src  /onbuild\nONBUILD ENV A=b  C=d\nONBUILD RUN a   b\n";
+        with(case, text);
     }),
     shape("folders to work in", |case| {
         with(case, "FROM scratch\nWORKDIR /a\nWORKDIR b/c\nCOPY main.txt .\nWORKDIR ..\nCOPY src/ ./x\n");
