@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod exit;
 mod load;
+mod pins;
 mod prepare;
 mod registries;
 mod settings;

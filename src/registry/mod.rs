@@ -32,6 +32,7 @@ mod counters;
 mod credentials;
 mod download;
 mod error;
+mod file;
 mod http;
 mod layout;
 mod name;

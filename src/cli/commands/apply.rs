@@ -8,7 +8,7 @@ use super::plan::{Planned, make_plan, write_whole};
 use crate::apply::{Builder, Events, Options, Work, run};
 use crate::cli::args::ApplyArguments;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::prepare::LOCK;
+use crate::cli::pins::LOCK;
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
 use crate::event::{Receipt, RunOutcome};
