@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +12,10 @@ use serde::{Deserialize, Serialize};
 ///
 /// Names on disk are bytes, so a path is bytes too. As text (and in JSON) a byte that is not UTF-8 is written `\xNN`
 /// and a backslash `\\`, so that no two paths have one text. The empty path is the folder itself.
+///
+/// Cheap to clone: the sets of files of a thousand images share the names of the files that they share.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct RelPath(Box<[u8]>);
+pub struct RelPath(Arc<[u8]>);
 
 impl RelPath {
     /// A path from bytes that already have the form; `None` otherwise.
@@ -82,18 +85,51 @@ impl RelPath {
     }
 }
 
+/// Bytes as text: a byte that is not UTF-8 is written `\xNN` and a backslash `\\`, so that no two byte strings have one text.
+pub fn escape(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for (index, part) in chunk.valid().split('\\').enumerate() {
+            text.push_str(if index == 0 { "" } else { "\\\\" });
+            text.push_str(part);
+        }
+        for byte in chunk.invalid() {
+            text.push_str("\\x");
+            text.push_str(&hex::encode([*byte]));
+        }
+    }
+    text
+}
+
+/// The bytes of a text that [`escape`] made; `None` if it holds a backslash that `escape` does not write.
+pub fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = match (first, tail) {
+            (b'\\', [b'\\', tail @ ..]) => {
+                bytes.push(b'\\');
+                tail
+            }
+            (b'\\', [b'x', high, low, tail @ ..]) => {
+                let mut byte = [0];
+                hex::decode_to_slice([*high, *low], &mut byte).ok()?;
+                bytes.extend(byte);
+                tail
+            }
+            (b'\\', _) => return None,
+            (byte, tail) => {
+                bytes.push(byte);
+                tail
+            }
+        };
+    }
+    Some(bytes)
+}
+
 impl fmt::Display for RelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            for (index, part) in chunk.valid().split('\\').enumerate() {
-                f.write_str(if index == 0 { "" } else { "\\\\" })?;
-                f.write_str(part)?;
-            }
-            for byte in chunk.invalid() {
-                write!(f, "\\x{byte:02x}")?;
-            }
-        }
-        Ok(())
+        f.write_str(&escape(&self.0))
     }
 }
 
@@ -113,28 +149,7 @@ impl<'de> Deserialize<'de> for RelPath {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let wrong = || serde::de::Error::custom(format!("`{text}` is not a relative path"));
-        let mut bytes = Vec::with_capacity(text.len());
-        let mut rest = text.as_bytes();
-        while let Some((&first, tail)) = rest.split_first() {
-            rest = match (first, tail) {
-                (b'\\', [b'\\', tail @ ..]) => {
-                    bytes.push(b'\\');
-                    tail
-                }
-                (b'\\', [b'x', high, low, tail @ ..]) => {
-                    let mut byte = [0];
-                    hex::decode_to_slice([*high, *low], &mut byte).map_err(|_| wrong())?;
-                    bytes.extend(byte);
-                    tail
-                }
-                (b'\\', _) => return Err(wrong()),
-                (byte, tail) => {
-                    bytes.push(byte);
-                    tail
-                }
-            };
-        }
-        Self::new(&bytes).ok_or_else(wrong)
+        unescape(&text).and_then(|bytes| Self::new(&bytes)).ok_or_else(wrong)
     }
 }
 

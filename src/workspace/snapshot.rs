@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::fingerprint::FileSet;
+use crate::fingerprint::{FileKind, FileSet};
 use crate::path::RelPath;
+
+use super::error::Error;
+use super::verify::Verified;
 
 /// What an executor may see of one context. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -31,6 +34,23 @@ impl Snapshot {
     /// The entries, as hashed.
     pub fn files(&self) -> &FileSet {
         &self.files
+    }
+
+    /// Where the entries lie on disk.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Opens the file at `path`; its reader checks that the bytes still are the recorded ones.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if the snapshot holds no file there, or the disk holds another one.
+    pub fn open(&self, path: &RelPath) -> Result<Verified, Error> {
+        let place = self.path_of(path);
+        let entries = self.files.entries();
+        let found = entries.binary_search_by(|entry| entry.path.cmp(path)).map(|index| &entries[index].kind);
+        let Ok(FileKind::File { hash, size }) = found else { return Err(Error::Changed { path: place }) };
+        Verified::open(&place, *hash, *size)
     }
 
     /// Where the bytes of the entry at `path` lie on disk.
