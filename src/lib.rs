@@ -22,7 +22,7 @@
 //! Lowest first; a module imports strictly lower rows only (`tests/architecture.rs` holds this table):
 //!
 //! ```text
-//! 0  digest name path platform problem reference tree
+//! 0  digest name path pattern platform problem reference tree
 //! 1  dockerfile ignore lock oci project
 //! 2  fingerprint graph manifest
 //! 3  plan
@@ -46,11 +46,14 @@
 //! | Docker's `config.json` and `certs.d` | for credentials | never |
 
 pub mod digest;
+pub mod dockerfile;
 pub mod fingerprint;
+pub mod ignore;
 pub mod lock;
 pub mod name;
 pub mod oci;
 pub mod path;
+pub mod pattern;
 pub mod platform;
 pub mod problem;
 pub mod project;

@@ -28,6 +28,16 @@ impl Reference {
         format!("{}/{}", self.host, self.repository)
     }
 
+    /// The reference as people write it and as BuildKit looks for named contexts: without `docker.io/library/` and `:latest`.
+    ///
+    /// Source: BuildKit's Dockerfile frontend, named contexts (`reference.FamiliarString` without the suffix `:latest`).
+    pub fn familiar(&self) -> String {
+        let text = self.to_string();
+        let text = text.strip_prefix("docker.io/").unwrap_or(&text);
+        let text = text.strip_prefix("library/").unwrap_or(text);
+        text.strip_suffix(":latest").unwrap_or(text).to_owned()
+    }
+
     /// The same repository, pinned by digest and without a tag.
     #[must_use]
     pub fn at(&self, digest: Digest) -> Self {

@@ -134,13 +134,13 @@ pub enum Kind {
         /// The repository.
         reference: String,
         /// Blobs that were sent.
-        sent: usize,
+        sent: u64,
         /// Their bytes.
         bytes: u64,
         /// Blobs that were mounted from another repository.
-        mounted: usize,
+        mounted: u64,
         /// Blobs that were there.
-        existing: usize,
+        existing: u64,
     },
     /// Another run published the same key first; its image is taken and ours dropped.
     Adopted {

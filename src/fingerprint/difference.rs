@@ -163,7 +163,7 @@ fn parents(old: &Record, new: &Record, found: &mut Vec<Difference>) {
 fn stages(old: &Record, new: &Record, found: &mut Vec<Difference>) {
     for index in 0..old.stages.len().max(new.stages.len()) {
         let (before, now) = (old.stages.get(index), new.stages.get(index));
-        if before == now {
+        if before.map(|stage| &stage.instructions) == now.map(|stage| &stage.instructions) {
             continue;
         }
         let name = now.or(before).map(|stage| stage.name.clone()).unwrap_or_default();

@@ -19,6 +19,9 @@ pub struct Document {
     pub image: String,
     /// The key: that of the index if there are several platforms.
     pub key: Key,
+    /// The pinned key, where it builds on images of the manifest: the same record with the bases by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Key>,
     /// What was built, as it stands under the key's tag.
     pub digest: Digest,
     /// The commit that it was built on, if there was one.
@@ -41,7 +44,7 @@ impl Document {
         let records: Vec<Record> =
             platforms.values().map(|print| Record { volatile: volatile.clone(), ..print.record() }).collect();
         let key = image_key(&platforms.iter().map(|(platform, print)| (platform.clone(), print.key())).collect());
-        Self { format: FORMAT, image: image.to_owned(), key, digest, commit, records }
+        Self { format: FORMAT, image: image.to_owned(), key, pinned: None, digest, commit, records }
     }
 
     /// The document as everybody may see it.

@@ -19,14 +19,12 @@ impl Encoder {
     /// A value that may be absent; absent differs from empty.
     pub fn optional(&mut self, label: &'static str, value: Option<&[u8]>) {
         self.part(label.as_bytes());
-        match value {
-            None => self.0.update(&[0]),
-            Some(value) => {
-                self.0.update(&[1]);
-                self.part(value);
-                return;
-            }
-        };
+        if let Some(value) = value {
+            self.0.update(&[1]);
+            self.part(value);
+        } else {
+            self.0.update(&[0]);
+        }
     }
 
     /// The head of a list: its label and how many entries follow.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::{Known, Meaning};
-use crate::dockerfile::{self, Analysis, BaseConfig, Dockerfile, ImageUse, UseKind};
+use crate::dockerfile::{self, Analysis, ArgUse, BaseConfig, Dockerfile, ImageUse, ImageUseKind, StageUse};
 use crate::name::ImageName;
 use crate::platform::Platform;
 use crate::problem::{Code, Location, Problem, Problems};
@@ -41,11 +41,18 @@ pub struct OutsideUse {
     pub location: Location,
 }
 
+/// What stands for a volatile value where it must not count.
+const VOLATILE: &str = "{volatile}";
+
 /// What one image's build does on one platform.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// What its Dockerfile reads and runs.
     pub analysis: Analysis,
+    /// The stages as they count: volatile values replaced by a mark.
+    pub stages: Vec<StageUse>,
+    /// The args as they count: volatile values replaced by a mark.
+    pub args: BTreeMap<String, ArgUse>,
     /// Images of the manifest.
     pub parents: Vec<ParentUse>,
     /// Images from outside.
@@ -74,6 +81,12 @@ fn placeholder_image(text: &str) -> Option<ImageName> {
     String::from_utf8(hex::decode(name).ok()?).ok().map(ImageName::new)
 }
 
+/// The images whose placeholders stand anywhere in a text.
+fn placeholders(text: &str) -> BTreeSet<ImageName> {
+    let starts = text.match_indices("image.invalid/").map(|(start, _)| &text[start..]);
+    starts.filter_map(|rest| placeholder_image(&rest[..rest.find(":ref")? + ":ref".len()])).collect()
+}
+
 /// Brings an image and its Dockerfile together.
 ///
 /// # Errors
@@ -84,11 +97,6 @@ pub fn recipe(
     dockerfile: &Dockerfile,
     sources: &Sources<'_>,
 ) -> Result<(Recipe, Problems), Problems> {
-    let args: BTreeMap<String, String> = image
-        .args
-        .iter()
-        .filter_map(|(name, arg)| Some((name.clone(), arg.on(platform)?.render(placeholder))))
-        .collect();
     let contexts: BTreeSet<String> = image.contexts.keys().cloned().collect();
     let base_config = |text: &str, platform: &Platform| match sources.known.meaning(text) {
         Ok(Meaning::Outside(reference)) if placeholder_image(text).is_none() => {
@@ -96,25 +104,45 @@ pub fn recipe(
         }
         _ => None,
     };
-    let request = dockerfile::Request {
-        target: image.target.as_ref().map(|target| target.value.as_str()),
-        platform,
-        build_platform: sources.build_platform,
-        args: &args,
-        contexts: &contexts,
-        base_env: &base_config,
+    let analyze = |args: &BTreeMap<String, String>| {
+        dockerfile::analyze(
+            dockerfile,
+            &dockerfile::Request {
+                target: image.target.as_ref().map(|target| target.value.as_str()),
+                target_location: image.target.as_ref().map(|target| &target.location),
+                platform,
+                build_platform: sources.build_platform,
+                args,
+                contexts: &contexts,
+                base_env: &base_config,
+            },
+        )
     };
-    let analysis = dockerfile::analyze(dockerfile, &request)?;
-    let mut found = Found { image, platform, sources, parents: Vec::new(), outside: Vec::new(), problems: Problems::new() };
-    for used in &analysis.references {
-        found.reference(used);
+    let args = args_of(image, platform, false);
+    let analysis = analyze(&args)?;
+    // Volatile values are kept out of what counts wherever an instruction carries them on.
+    let volatile = image.args.iter().any(|(name, arg)| arg.volatile && analysis.args.contains_key(name));
+    let counting = if volatile { analyze(&args_of(image, platform, true))? } else { analysis.clone() };
+    let mut found = Found { image, platform, sources, parents: Vec::new(), outside: Vec::new(), problems: analysis.warnings.clone() };
+    for (index, used) in analysis.references.iter().enumerate() {
+        found.reference(index, used);
     }
     found.args(&analysis);
     found.contexts(&analysis);
     undeclared(image, &analysis, &mut found.problems);
     let Found { parents, outside, problems, .. } = found;
     problems.or(())?;
-    Ok((Recipe { analysis, parents, outside }, problems))
+    let Analysis { stages, args, .. } = counting;
+    Ok((Recipe { analysis, stages, args, parents, outside }, problems))
+}
+
+/// The args that are passed, images of ours as placeholders; volatile values as they are, or as a mark.
+fn args_of(image: &Image, platform: &Platform, mark: bool) -> BTreeMap<String, String> {
+    let value = |arg: &crate::project::Arg| {
+        let text = arg.on(platform)?;
+        Some(if mark && arg.volatile { VOLATILE.to_owned() } else { text.render(placeholder) })
+    };
+    image.args.iter().filter_map(|(name, arg)| Some((name.clone(), value(arg)?))).collect()
 }
 
 struct Found<'a> {
@@ -127,10 +155,12 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    fn reference(&mut self, used: &ImageUse) {
+    /// Recipes name images by their index, so the index is part of the place.
+    fn reference(&mut self, index: usize, used: &ImageUse) {
         let place = match used.kind {
-            UseKind::From => format!("FROM in stage {}", used.stage),
-            UseKind::CopyFrom | UseKind::MountFrom => format!("--from={}", self.plain(&used.text)),
+            ImageUseKind::From => format!("{index}: FROM"),
+            ImageUseKind::CopyFrom => format!("{index}: COPY --from"),
+            ImageUseKind::MountFrom => format!("{index}: RUN --mount from"),
         };
         if let Some(name) = placeholder_image(&used.text) {
             self.parent(place, name, None, &used.platform, &used.location);
@@ -150,11 +180,6 @@ impl Found<'_> {
             }),
             Err(problem) => self.problems.push(problem.at(&used.location, "").at(&self.image.location, "for this image")),
         }
-    }
-
-    /// The text of a reference, with an image of ours by its name rather than by its placeholder.
-    fn plain(&self, text: &str) -> String {
-        placeholder_image(text).map_or_else(|| text.to_owned(), |name| name.to_string())
     }
 
     fn parent(
@@ -198,27 +223,23 @@ impl Found<'_> {
 
     /// Images named in args: each must be read by something, and those read elsewhere than in FROM count under the arg's name.
     fn args(&mut self, analysis: &Analysis) {
-        for (name, arg) in &self.image.args {
-            let images: Vec<ImageName> =
-                arg.on(self.platform).map(|text| text.images().cloned().collect()).unwrap_or_default();
-            if images.is_empty() {
-                continue;
+        for (name, used) in analysis.args.iter().filter(|(_, used)| !used.from_only) {
+            for image in used.value.as_deref().map(placeholders).unwrap_or_default() {
+                let location = self.image.args.get(name).map_or(&used.location, |arg| &arg.location).clone();
+                self.parent(format!("arg {name}"), image, None, self.platform, &location);
             }
-            match analysis.args.get(name) {
-                Some(used) if used.from_only => {}
-                Some(_) => {
-                    for image in images {
-                        self.parent(format!("arg {name}"), image, None, self.platform, &arg.location);
-                    }
-                }
-                None => self.problems.push(
+        }
+        for (name, arg) in &self.image.args {
+            let names_images = arg.on(self.platform).is_some_and(|text| text.images().next().is_some());
+            if names_images && !analysis.args.contains_key(name) {
+                self.problems.push(
                     Problem::error(
                         Code::UnusedRef,
                         format!("the arg `{name}` names an image, but nothing that `{}` builds reads it", self.image.name),
                     )
                     .at(&arg.location, "")
                     .help(format!("declare `ARG {name}` in {} and use it, or remove the arg", self.image.dockerfile.value)),
-                ),
+                );
             }
         }
     }
@@ -265,7 +286,7 @@ fn published_reference(project: &Project, parent: &Image) -> Option<Reference> {
 
 /// An arg that no stage declares: silent if inherited, a warning on the image itself.
 fn undeclared(image: &Image, analysis: &Analysis, problems: &mut Problems) {
-    for name in &analysis.undeclared {
+    for name in analysis.undeclared.keys() {
         let Some(arg) = image.args.get(name) else { continue };
         let names_images = arg.value.iter().chain(arg.per_platform.values()).any(|text| text.images().next().is_some());
         if arg.inherited || names_images || name.starts_with("BUILDKIT_") {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::digest::Digest;
-use crate::fingerprint::{BuiltOn, FileSet, Fingerprint, Parent, Pin, StageRecord};
+use crate::digest::{Digest, Key};
+use crate::fingerprint::{BuiltOn, FileSet, Fingerprint, Parent, Pin, StageRecord, image_key};
 use crate::graph::Recipe;
 use crate::name::ImageName;
 use crate::platform::Platform;
@@ -41,15 +41,15 @@ pub fn fingerprint(image: &Image, platform: &Platform, recipe: &Recipe, with: &I
         outside.insert(used.place.clone(), Pin { reference: used.reference.clone(), digest });
     }
     let analysis = &recipe.analysis;
-    let stages = analysis
-        .stages
-        .iter()
-        .map(|stage| StageRecord { name: stage.name.clone(), instructions: stage.recipe.clone() })
-        .collect();
+    // A stage's name is its own business: COPY --from and FROM name stages by number in a recipe.
+    let stages = recipe.stages.iter().enumerate().map(|(index, stage)| StageRecord {
+        name: stage.name.clone().unwrap_or_else(|| index.to_string()),
+        instructions: stage.recipe.clone(),
+    });
     Some(Fingerprint {
         platform: platform.clone(),
-        stages,
-        args: args(image, platform, recipe),
+        stages: stages.collect(),
+        args: args(image, recipe),
         contexts: with.contexts.clone(),
         extra: Arc::clone(&with.extra),
         images,
@@ -63,32 +63,38 @@ pub fn fingerprint(image: &Image, platform: &Platform, recipe: &Recipe, with: &I
     })
 }
 
-/// The args that reachable stages declare. Left out: volatile ones, those that hold an image of ours (it counts as what it is), and
-/// those used in FROM alone (they count as the image that they resolve to).
-fn args(image: &Image, platform: &Platform, recipe: &Recipe) -> BTreeMap<String, Option<String>> {
-    let mut args = BTreeMap::new();
-    for (name, used) in &recipe.analysis.args {
-        let declared = image.args.get(name);
-        let holds_image =
-            declared.and_then(|arg| arg.on(platform)).is_some_and(|text| text.images().next().is_some());
-        if declared.is_some_and(|arg| arg.volatile) || used.from_only {
-            continue;
+/// The pinned key of an image: its record with the images that it builds on by digest instead of by key. `None` where it builds on none,
+/// or a digest is not known.
+pub fn pinned_key<'a>(
+    platforms: impl IntoIterator<Item = (&'a Platform, &'a Recipe, &'a Fingerprint)>,
+    digest_of: &dyn Fn(&ImageName, &Platform) -> Option<Digest>,
+) -> Option<Key> {
+    let mut keys = BTreeMap::new();
+    let mut builds_on_ours = false;
+    for (platform, recipe, fingerprint) in platforms {
+        let mut pinned = fingerprint.clone();
+        for used in &recipe.parents {
+            builds_on_ours = true;
+            let parent = Parent::Digest(digest_of(&used.image, &used.platform)?);
+            pinned.images.insert(used.place.clone(), BuiltOn { image: used.image.to_string(), parent });
         }
-        let value = if holds_image {
-            // What stands around the image's reference counts as text; the image itself under its place.
-            declared.and_then(|arg| arg.on(platform)).map(|text| text.render(|_| "{image}".to_owned()))
-        } else {
-            used.value.clone()
-        };
-        args.insert(name.clone(), value);
+        keys.insert(platform.clone(), pinned.key());
     }
-    args
+    builds_on_ours.then(|| image_key(&keys))
+}
+
+/// The args that reachable stages declare. Left out: volatile ones, and those used in FROM alone, which count as the image that they
+/// resolve to. An image of ours within a value counts under its place; the text here names it, which is the same on every machine.
+fn args(image: &Image, recipe: &Recipe) -> BTreeMap<String, Option<String>> {
+    let volatile = |name: &str| image.args.get(name).is_some_and(|arg| arg.volatile);
+    let counting = recipe.args.iter().filter(|(name, used)| !volatile(name) && !used.from_only);
+    counting.map(|(name, used)| (name.clone(), used.value.clone())).collect()
 }
 
 fn secrets(image: &Image, recipe: &Recipe) -> BTreeSet<String> {
-    let used = recipe.analysis.secrets.iter().map(|id| (id, image.secrets.contains_key(id)));
-    let secrets = used.map(|(id, given)| format!("secret {id}{}", if given { "" } else { " (not given)" }));
-    let ssh = recipe.analysis.ssh.iter().map(|id| format!("ssh {id}{}", if image.ssh.contains_key(id) { "" } else { " (not given)" }));
+    let given = |what: &str, id: &str, given: bool| format!("{what} {id}{}", if given { "" } else { " (not given)" });
+    let secrets = recipe.analysis.secrets.keys().map(|id| given("secret", id, image.secrets.contains_key(id)));
+    let ssh = recipe.analysis.ssh.keys().map(|id| given("ssh", id, image.ssh.contains_key(id)));
     secrets.chain(ssh).collect()
 }
 
@@ -123,8 +129,8 @@ fn options(image: &Image, recipe: &Recipe) -> BTreeSet<String> {
     if *provenance {
         options.insert("provenance".to_owned());
     }
-    if let Some(syntax) = &recipe.analysis.syntax {
-        options.insert(format!("syntax={}", syntax.value));
+    if let (Some((syntax, _)), false) = (&recipe.analysis.syntax, recipe.analysis.frontend_known) {
+        options.insert(format!("syntax={syntax}"));
     }
     options
 }

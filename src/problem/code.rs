@@ -41,6 +41,33 @@ codes! {
     UnsupportedVersion = "unsupported-version",
     /// A file of another tool, or an older kind of deploy.yaml.
     OtherTool = "other-tool",
+    // Dockerfiles and ignore files.
+    /// A line of a Dockerfile that BuildKit would refuse.
+    DockerfileSyntax = "dockerfile-syntax",
+    /// A word at the start of a line that is no instruction.
+    UnknownInstruction = "unknown-instruction",
+    /// A flag that the instruction does not have.
+    UnknownFlag = "unknown-flag",
+    /// No FROM, or an instruction before it.
+    MissingFrom = "missing-from",
+    /// An empty line inside a continued instruction.
+    EmptyContinuation = "empty-continuation",
+    /// Two stages of one name.
+    DuplicateStage = "duplicate-stage",
+    /// A target or a stage's number that the Dockerfile does not have.
+    UnknownStage = "unknown-stage",
+    /// A stage copies from itself, or from a stage that comes later.
+    StageOrder = "stage-order",
+    /// FROM uses an arg that has no value.
+    ArgWithoutValue = "arg-without-value",
+    /// A substitution or a quote that cannot be expanded.
+    BadSubstitution = "bad-substitution",
+    /// A source of COPY, ADD or a bind mount that matches nothing.
+    SourceMissing = "source-missing",
+    /// A source depends on the environment of a base image that is not known.
+    UnknownEnvironment = "unknown-environment",
+    /// A pattern of an ignore file that Docker would refuse.
+    IgnorePattern = "ignore-pattern",
     // The lock.
     /// `deploy.lock` is not a lock file of this version.
     BadLock = "bad-lock",

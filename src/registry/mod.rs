@@ -36,6 +36,7 @@ mod layout;
 mod name;
 mod presence;
 mod record;
+mod referral;
 mod repository;
 mod retry;
 mod secret;

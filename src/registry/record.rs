@@ -10,6 +10,7 @@ use flate2::{Compression, GzBuilder};
 use super::body::BlobSource;
 use super::error::Error;
 use super::name::By;
+use super::referral::entry;
 use super::repository::Repository;
 use super::transfer::read_back;
 use crate::digest::Digest;
@@ -43,6 +44,9 @@ impl Repository {
             }
         } else {
             self.put_manifest(By::Tag(&record_tag(key_tag)), &raw).await?;
+            if let Self::Remote { .. } = self {
+                self.list_referrer(subject.digest, entry(&raw, manifest.annotations.clone())).await?;
+            }
         }
         Ok(raw.digest())
     }
@@ -77,12 +81,17 @@ impl Repository {
             Err(error) => return Err(error),
         };
         let Some(layer) = record_layer(&manifest, image, key_tag) else { return Ok(None) };
-        match self.read_blob(&layer, MAX_RECORD).await {
-            Ok(bytes) => Ok(decompress(&bytes)),
-            Err(Error::Missing { .. } | Error::WrongDigest { .. } | Error::TooLarge { .. }) => Ok(None),
-            Err(Error::File { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        unpack(self, &layer).await
+    }
+}
+
+/// A record's blob, unpacked; `None` if it cannot be read as one.
+pub(super) async fn unpack(repository: &Repository, layer: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
+    match repository.read_blob(layer, MAX_RECORD).await {
+        Ok(bytes) => Ok(decompress(&bytes)),
+        Err(Error::Missing { .. } | Error::WrongDigest { .. } | Error::TooLarge { .. }) => Ok(None),
+        Err(Error::File { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -105,9 +114,15 @@ fn record_manifest(subject: &Descriptor, key_tag: &str, config: &[u8], layer: &[
 /// The layer of a record's manifest, if that is one of `image` for `key_tag`.
 fn record_layer(manifest: &RawManifest, image: Digest, key_tag: &str) -> Option<Descriptor> {
     let Ok(Contents::Manifest(contents)) = manifest.contents() else { return None };
+    let of_key = contents.annotations.get(KEY).is_some_and(|key| key == key_tag);
+    of_key.then(|| record_layer_of_any_key(manifest, image)).flatten()
+}
+
+/// The layer of a record's manifest, if that is one of `image`.
+pub(super) fn record_layer_of_any_key(manifest: &RawManifest, image: Digest) -> Option<Descriptor> {
+    let Ok(Contents::Manifest(contents)) = manifest.contents() else { return None };
     let sound = contents.artifact_type.as_deref() == Some(media_type::RECORD)
-        && contents.subject.is_some_and(|subject| subject.digest == image)
-        && contents.annotations.get(KEY).is_some_and(|key| key == key_tag);
+        && contents.subject.is_some_and(|subject| subject.digest == image);
     contents.layers.into_iter().next().filter(|layer| sound && layer.media_type == media_type::RECORD_GZIP)
 }
 

@@ -1,0 +1,24 @@
+//! An image of the run that exists by now.
+
+use std::collections::BTreeMap;
+
+use crate::digest::{Digest, Key};
+use crate::event::Outcome;
+use crate::platform::Platform;
+
+/// What an image is, and where.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// What stands under its key: a manifest, or an index if there are several platforms.
+    pub digest: Digest,
+    /// The manifests of its platforms, as far as they are known.
+    pub children: BTreeMap<Platform, Digest>,
+    /// The destinations that hold it (indices into the image's), its home first.
+    pub held: Vec<usize>,
+    /// Whether its blobs lie in the run's store.
+    pub stored: bool,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Its pinned key, where it builds on images of the manifest whose digests are known.
+    pub pinned: Option<Key>,
+}

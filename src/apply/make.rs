@@ -1,0 +1,189 @@
+//! One image's turn: kept, copied, found, or built and published.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use tokio_util::sync::CancellationToken;
+
+use super::build::{BuildRun, MadeImages, build};
+use super::error::ApplyError;
+use super::events::Events;
+use super::made::Made;
+use super::publish::{Fresh, Publisher};
+use super::work::{ImageWork, Work};
+use crate::digest::{Digest, Key};
+use crate::event::Outcome;
+use crate::oci::{Descriptor, Index, RawManifest};
+use crate::name::ImageName;
+use crate::plan::{self, Action, Plan, Reason, Step};
+use crate::platform::Platform;
+use crate::registry::{By, ContentStore};
+
+/// What every step of a run shares.
+pub struct Shared {
+    /// What is worked with.
+    pub work: Work,
+    /// What is to be done.
+    pub plan: Plan,
+    /// Blobs between a build and its publication.
+    pub store: ContentStore,
+    /// Where events go.
+    pub events: Events,
+    /// Ends the run.
+    pub cancel: CancellationToken,
+    /// Images with equal keys build once: what was built under each key of this run.
+    pub built: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Option<Fresh>>>>>,
+}
+
+/// Makes the image of a step. `made` holds all that it builds on.
+pub async fn make(shared: &Shared, step: &Step, made: &MadeImages) -> Result<Option<Made>, ApplyError> {
+    let image = shared.work.images.get(&step.name).expect("a plan's images are the manifest's");
+    let publisher = Publisher { shared, step, image };
+    match step.action {
+        Action::Keep if step.reasons.contains(&Reason::NotNeeded) => Ok(None),
+        Action::Keep | Action::Tag | Action::Copy => stand(&publisher).await.map(Some),
+        Action::Build => {
+            let pinned = pinned_key(shared, step, image, made).await?;
+            let forced = step.reasons.contains(&Reason::Forced);
+            if let (Some(pinned), false) = (pinned, forced) {
+                if let Some(digest) = publisher.sound_at_home(pinned).await? {
+                    return publisher.carry(digest, pinned).await.map(Some);
+                }
+            }
+            let fresh = build_once(shared, step, image, made).await?;
+            publisher.publish(&fresh, pinned).await.map(Some)
+        }
+    }
+}
+
+/// What is published already: its key is put where it lacks, its blobs are copied where they lack.
+async fn stand(publisher: &Publisher<'_>) -> Result<Made, ApplyError> {
+    let step = publisher.step;
+    let Some(home) = step.destinations.first() else {
+        return Err(ApplyError::Gone(format!("{} has no destination to be taken from", step.name)));
+    };
+    let digest = home.digest.ok_or_else(|| ApplyError::Gone(format!("{} is not published", step.name)))?;
+    if let Some(pinned) = home.pinned {
+        return publisher.carry(digest, pinned).await;
+    }
+    let mut held: Vec<usize> = Vec::new();
+    let mut outcome = if step.action == Action::Tag { Outcome::Tagged } else { Outcome::Kept };
+    for (index, publication) in step.destinations.iter().enumerate() {
+        if publication.action == Action::Copy {
+            publisher.copy_to(index, digest).await?;
+            outcome = Outcome::Copied;
+        }
+        held.push(index);
+    }
+    Ok(Made { digest, children: BTreeMap::new(), held, stored: false, outcome, pinned: None })
+}
+
+/// The pinned key: the same record with the bases by digest. `None` where it builds on no image of the manifest.
+async fn pinned_key(
+    shared: &Shared,
+    step: &Step,
+    image: &ImageWork,
+    made: &MadeImages,
+) -> Result<Option<Key>, ApplyError> {
+    if step.needs.is_empty() {
+        return Ok(None);
+    }
+    let mut digests = BTreeMap::new();
+    for (name, parent) in made {
+        for (platform, digest) in children(shared, name, parent).await? {
+            digests.insert((name.clone(), platform), digest);
+        }
+    }
+    let digest_of = |name: &ImageName, platform: &Platform| digests.get(&(name.clone(), platform.clone())).copied();
+    let platforms = image.platforms.iter().map(|(platform, work)| (platform, &work.recipe, &work.fingerprint));
+    Ok(plan::pinned_key(platforms, &digest_of))
+}
+
+/// The manifests of an image's platforms, read from its home where they are not known.
+async fn children(
+    shared: &Shared,
+    name: &ImageName,
+    made: &Made,
+) -> Result<BTreeMap<Platform, Digest>, ApplyError> {
+    let Some(image) = shared.work.images.get(name) else { return Ok(BTreeMap::new()) };
+    if let (1, Some(platform)) = (image.platforms.len(), image.platforms.keys().next()) {
+        return Ok(BTreeMap::from([(platform.clone(), made.digest)]));
+    }
+    if !made.children.is_empty() {
+        return Ok(made.children.clone());
+    }
+    let Some(destination) = made.held.first().and_then(|index| image.image.destinations.get(*index)) else {
+        return Ok(BTreeMap::new());
+    };
+    let repository = shared.work.repositories.get(destination.registry.as_str(), &destination.repository);
+    let raw = repository
+        .get_manifest(By::Digest(made.digest))
+        .await
+        .map_err(ApplyError::registry(format!("reading the index of {name}")))?
+        .ok_or_else(|| ApplyError::Gone(format!("{name} is not in {repository} any more")))?;
+    Ok(platforms_of(&raw))
+}
+
+/// The children of an index, by platform.
+pub fn platforms_of(raw: &RawManifest) -> BTreeMap<Platform, Digest> {
+    match raw.contents() {
+        Ok(crate::oci::Contents::Index(index)) => index
+            .manifests
+            .iter()
+            .filter_map(|child| Some((child.platform.as_ref()?.normalized()?, child.digest)))
+            .collect(),
+        _ => BTreeMap::new(),
+    }
+}
+
+/// Builds all platforms of an image, once for all images with this key.
+async fn build_once(
+    shared: &Shared,
+    step: &Step,
+    image: &ImageWork,
+    made: &MadeImages,
+) -> Result<Fresh, ApplyError> {
+    let cell = {
+        let mut built = shared.built.lock().expect("nothing panics while it holds the lock");
+        Arc::clone(built.entry(step.key).or_default())
+    };
+    let mut cell = cell.lock().await;
+    if let Some(fresh) = &*cell {
+        return Ok(fresh.clone());
+    }
+    let fresh = build_platforms(shared, step, image, made).await?;
+    *cell = Some(fresh.clone());
+    Ok(fresh)
+}
+
+async fn build_platforms(
+    shared: &Shared,
+    step: &Step,
+    image: &ImageWork,
+    made: &MadeImages,
+) -> Result<Fresh, ApplyError> {
+    let store: &Path = shared.store.root();
+    let no_cache = step.reasons.contains(&Reason::Forced);
+    let run = BuildRun { store, events: &shared.events, cancel: &shared.cancel, no_cache };
+    let mut children = BTreeMap::new();
+    let mut entries = Vec::new();
+    for platform in image.platforms.keys() {
+        let built = build(&shared.work, image, platform, made, &run).await?;
+        children.insert(platform.clone(), built.digest);
+        entries.push(Descriptor::new(built.media_type.clone(), built.digest, built.size).for_platform(platform));
+        for attestation in built.attestations {
+            let descriptor = Descriptor::new(attestation.media_type, attestation.digest, attestation.size);
+            entries.push(Descriptor { annotations: attestation.annotations, ..descriptor });
+        }
+    }
+    let digest = match (&entries[..], children.values().next()) {
+        ([_], Some(only)) => *only,
+        _ => {
+            let index = Index::new(entries).to_raw();
+            let kept = shared.store.write(index.bytes()).await;
+            kept.map_err(ApplyError::registry(format!("keeping the index of {}", step.name)))?
+        }
+    };
+    Ok(Fresh { digest, children })
+}

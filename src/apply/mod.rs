@@ -1,0 +1,20 @@
+//! Conduct: does what a plan says, and nothing else. The only module that publishes and the only one that moves tags.
+//!
+//! [`run`] is one loop that owns the state of the run; workers return results and send events. For each image: [`make`](mod@make)
+//! (keep, copy, adopt, or build), then [`publish`](mod@publish) (blobs, manifest, record, key). After all images, [`tags`](mod@tags).
+
+mod build;
+mod error;
+mod events;
+mod made;
+mod make;
+mod publish;
+mod run;
+mod schedule;
+mod tags;
+mod work;
+
+pub use error::ApplyError;
+pub use events::Events;
+pub use run::{Options, run};
+pub use work::{ImageWork, PlatformWork, Repositories, Work};

@@ -1,0 +1,207 @@
+//! The one loop: it owns the schedule, what is made, and the receipt.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::build::MadeImages;
+use super::error::ApplyError;
+use super::events::Events;
+use super::made::Made;
+use super::make::{Shared, make};
+use super::schedule::Schedule;
+use super::tags::move_tags;
+use super::work::Work;
+use crate::event::{FORMAT, ImageReceipt, Kind, Outcome, Published, Receipt, RunOutcome};
+use crate::name::ImageName;
+use crate::plan::{Action, Plan, Step};
+use crate::registry::ContentStore;
+
+/// What of a run is up to the command line.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How much weight is built at once.
+    pub jobs: u32,
+    /// Stop at the first failure.
+    pub fail_fast: bool,
+    /// Move no tag.
+    pub build_only: bool,
+    /// Move the tags of what succeeded though something else failed.
+    pub publish_partial: bool,
+}
+
+/// Images that need no build wait on a registry alone: this many at once.
+const LIGHT_AT_ONCE: usize = 16;
+
+/// Applies a plan. The receipt says what exists afterwards, whatever happened.
+pub async fn run(
+    plan: Plan,
+    work: Work,
+    store: ContentStore,
+    options: Options,
+    events: Events,
+    cancel: CancellationToken,
+) -> Receipt {
+    let shared = Arc::new(Shared { work, plan, store, events, cancel, built: Mutex::new(HashMap::new()) });
+    announce(&shared);
+    let mut state = State { made: BTreeMap::new(), ended: BTreeMap::new() };
+    steps(&shared, options, &mut state).await;
+    let interrupted = shared.cancel.is_cancelled();
+    let failed = state.ended.values().any(|end| matches!(end.outcome, Outcome::Failed | Outcome::Skipped));
+    if !options.build_only && !interrupted && (!failed || options.publish_partial) {
+        let steps: Vec<&Step> = shared.plan.images.iter().filter(|step| step.chosen).collect();
+        for (name, error) in move_tags(&shared, &steps, &state.made).await {
+            state.fail(&shared, &name, &error);
+        }
+    }
+    let receipt = state.receipt(&shared, interrupted, options.build_only);
+    shared.events.send(Kind::RunFinished { receipt: receipt.clone() });
+    receipt
+}
+
+fn announce(shared: &Shared) {
+    let count = |action| shared.plan.images.iter().filter(|step| step.action == action).count();
+    shared.events.send(Kind::RunStarted {
+        project: shared.plan.project.clone(),
+        build: count(Action::Build),
+        copy: count(Action::Copy),
+        tag: count(Action::Tag),
+        keep: count(Action::Keep),
+    });
+}
+
+struct State {
+    made: MadeImages,
+    ended: BTreeMap<ImageName, End>,
+}
+
+struct End {
+    outcome: Outcome,
+    error: Option<String>,
+}
+
+type Finished = (ImageName, Result<Option<Made>, ApplyError>, Instant);
+
+async fn steps(shared: &Arc<Shared>, options: Options, state: &mut State) {
+    let mut schedule = Schedule::new(&shared.plan, options.jobs);
+    let mut running: JoinSet<Finished> = JoinSet::new();
+    loop {
+        while running.len() < LIGHT_AT_ONCE + options.jobs as usize {
+            let Some(name) = schedule.start() else { break };
+            start(shared, &name, state, &mut running);
+        }
+        let Some(joined) = running.join_next().await else { break };
+        let (name, result, began) = match joined {
+            Ok(finished) => finished,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        match result {
+            Ok(made) => {
+                state.succeed(shared, &name, made, began);
+                schedule.succeeded(&name);
+            }
+            Err(error) => {
+                state.fail(shared, &name, &error);
+                for lost in schedule.failed(&name) {
+                    state.skip(shared, &lost, &name);
+                }
+                if options.fail_fast {
+                    shared.cancel.cancel();
+                }
+            }
+        }
+        if shared.cancel.is_cancelled() {
+            for lost in schedule.stop() {
+                state.ended.insert(lost, End { outcome: Outcome::Skipped, error: Some("interrupted".to_owned()) });
+            }
+        }
+    }
+}
+
+fn start(shared: &Arc<Shared>, name: &ImageName, state: &State, running: &mut JoinSet<Finished>) {
+    let step = shared.plan.step(name).expect("a schedule's images are the plan's").clone();
+    if step.action != Action::Keep {
+        shared.events.send(Kind::StepStarted { image: name.clone(), action: step.action, executor: step.executor });
+    }
+    let needs: MadeImages =
+        step.needs.iter().filter_map(|need| Some((need.clone(), state.made.get(need)?.clone()))).collect();
+    let shared = Arc::clone(shared);
+    running.spawn(async move {
+        let began = Instant::now();
+        let result = if shared.cancel.is_cancelled() {
+            Err(ApplyError::Interrupted)
+        } else {
+            make(&shared, &step, &needs).await
+        };
+        (step.name, result, began)
+    });
+}
+
+impl State {
+    fn succeed(&mut self, shared: &Shared, name: &ImageName, made: Option<Made>, began: Instant) {
+        let outcome = made.as_ref().map_or(Outcome::NotNeeded, |made| made.outcome);
+        self.ended.insert(name.clone(), End { outcome, error: None });
+        let Some(made) = made else { return };
+        if !matches!(outcome, Outcome::Kept | Outcome::Tagged) {
+            shared.events.send(Kind::StepFinished {
+                image: name.clone(),
+                outcome,
+                digest: made.digest,
+                milliseconds: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            });
+        }
+        self.made.insert(name.clone(), made);
+    }
+
+    fn fail(&mut self, shared: &Shared, name: &ImageName, error: &ApplyError) {
+        let text = error.to_string();
+        shared.events.send(Kind::StepFailed { image: name.clone(), error: text.clone() });
+        self.ended.insert(name.clone(), End { outcome: Outcome::Failed, error: Some(text) });
+    }
+
+    fn skip(&mut self, shared: &Shared, name: &ImageName, because: &ImageName) {
+        shared.events.send(Kind::StepSkipped { image: name.clone(), because: because.clone() });
+        self.ended.insert(name.clone(), End { outcome: Outcome::Skipped, error: Some(because.to_string()) });
+    }
+
+    fn receipt(&self, shared: &Shared, interrupted: bool, build_only: bool) -> Receipt {
+        let failed = self.ended.values().any(|end| matches!(end.outcome, Outcome::Failed | Outcome::Skipped));
+        let outcome = match (interrupted, failed) {
+            (true, _) => RunOutcome::Interrupted,
+            (false, true) => RunOutcome::Failed,
+            (false, false) => RunOutcome::Succeeded,
+        };
+        let tagged = outcome == RunOutcome::Succeeded && !build_only;
+        let images = shared.plan.images.iter().map(|step| self.image_receipt(step, tagged)).collect();
+        let counted = shared.work.client.counters().counts().requests;
+        let requests = counted.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect();
+        let commit = shared.plan.commit.as_ref().map(|commit| commit.id.clone());
+        Receipt { format: FORMAT, project: shared.plan.project.clone(), commit, outcome, images, requests }
+    }
+
+    fn image_receipt(&self, step: &Step, tagged: bool) -> ImageReceipt {
+        let made = self.made.get(&step.name);
+        let published = made.map(|made| {
+            let held = made.held.iter().filter_map(|index| step.destinations.get(*index));
+            held.map(|publication| {
+                let tags = publication.tags.iter().filter(|tag| tagged || tag.from == Some(made.digest));
+                let mut tags: Vec<String> = tags.map(|tag| tag.tag.clone()).collect();
+                tags.push(step.key.tag());
+                Published { reference: publication.reference.clone(), tags }
+            })
+            .collect()
+        });
+        let end = self.ended.get(&step.name);
+        ImageReceipt {
+            name: step.name.clone(),
+            key: step.key,
+            outcome: end.map_or(Outcome::Skipped, |end| end.outcome),
+            digest: made.map(|made| made.digest),
+            published: published.unwrap_or_default(),
+            error: end.and_then(|end| end.error.clone()),
+        }
+    }
+}

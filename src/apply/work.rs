@@ -1,0 +1,73 @@
+//! What a run works with beside the plan: the snapshots to build from, and the repositories to publish to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use crate::digest::Digest;
+use crate::exec::buildkit::Buildkit;
+use crate::fingerprint::Fingerprint;
+use crate::graph::Recipe;
+use crate::name::ImageName;
+use crate::platform::Platform;
+use crate::problem::Source;
+use crate::project::{Image, Project};
+use crate::registry::{Client, Repository};
+use crate::workspace::Snapshot;
+
+/// Everything that the steps of a plan are made from.
+pub struct Work {
+    /// The resolved manifest.
+    pub project: Project,
+    /// The images of the run.
+    pub images: BTreeMap<ImageName, ImageWork>,
+    /// The repositories.
+    pub repositories: Repositories,
+    /// The registries' client.
+    pub client: Client,
+    /// BuildKit, not connected until something is built.
+    pub buildkit: Buildkit,
+    /// The folder of the manifest.
+    pub root: std::path::PathBuf,
+}
+
+/// One image.
+pub struct ImageWork {
+    /// As resolved.
+    pub image: Image,
+    /// Its platforms.
+    pub platforms: BTreeMap<Platform, PlatformWork>,
+}
+
+/// One image on one platform.
+pub struct PlatformWork {
+    /// What its build does.
+    pub recipe: Recipe,
+    /// Its record.
+    pub fingerprint: Fingerprint,
+    /// Its Dockerfile as planned.
+    pub dockerfile: Source,
+    /// The snapshots of its contexts; the default context is "".
+    pub contexts: BTreeMap<String, Snapshot>,
+    /// The pins of images from outside, by place.
+    pub pins: BTreeMap<String, Digest>,
+}
+
+/// Opens each repository once.
+pub struct Repositories {
+    open: Box<dyn Fn(&str, &str) -> Repository + Send + Sync>,
+    opened: Mutex<BTreeMap<(String, String), Arc<Repository>>>,
+}
+
+impl Repositories {
+    /// Opens repositories (registry, repository) with `open`.
+    pub fn new(open: Box<dyn Fn(&str, &str) -> Repository + Send + Sync>) -> Self {
+        Self { open, opened: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// A repository of a registry of the manifest.
+    pub fn get(&self, registry: &str, repository: &str) -> Arc<Repository> {
+        let mut opened = self.opened.lock().expect("nothing panics while it holds the lock");
+        let entry = opened.entry((registry.to_owned(), repository.to_owned()));
+        Arc::clone(entry.or_insert_with(|| Arc::new((self.open)(registry, repository))))
+    }
+}

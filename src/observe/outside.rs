@@ -1,0 +1,91 @@
+//! Images from outside: their pins and their configurations.
+
+use crate::digest::Digest;
+use crate::oci::{Contents, ImageConfig, media_type};
+use crate::platform::Platform;
+use crate::reference::Reference;
+use crate::registry::{self, By, Client, Repository, RepositoryName};
+
+/// The largest configuration that is read, in bytes.
+const MAX_CONFIG: u64 = 8 * 1024 * 1024;
+
+/// Why an image from outside cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OutsideError {
+    /// There is no such image.
+    #[error("there is no image `{0}`")]
+    Missing(Reference),
+    /// It is not made for the platform.
+    #[error("`{reference}` is not made for {platform}")]
+    Platform {
+        /// The image.
+        reference: Reference,
+        /// The platform.
+        platform: Platform,
+    },
+    /// Its registry could not be asked.
+    #[error("cannot ask for `{reference}`: {error}")]
+    Registry {
+        /// The image.
+        reference: Reference,
+        /// Why.
+        #[source]
+        error: Box<registry::Error>,
+    },
+    /// What its registry gave is no image.
+    #[error("`{reference}` is not an image: {why}")]
+    NotAnImage {
+        /// The image.
+        reference: Reference,
+        /// Why.
+        why: String,
+    },
+}
+
+fn by(reference: &Reference) -> By<'_> {
+    match (reference.digest, &reference.tag) {
+        (Some(digest), _) => By::Digest(digest),
+        (None, Some(tag)) => By::Tag(tag),
+        (None, None) => By::Tag("latest"),
+    }
+}
+
+/// The digest of the manifest that `reference` means on `platform` now.
+///
+/// # Errors
+/// If there is no such image, or its registry cannot be asked.
+pub async fn pin_of(client: &Client, reference: &Reference, platform: &Platform) -> Result<Digest, OutsideError> {
+    let repository = Repository::remote(client, RepositoryName::from(reference));
+    let failed = |error| OutsideError::Registry { reference: reference.clone(), error: Box::new(error) };
+    let raw = repository.get_manifest(by(reference)).await.map_err(failed)?;
+    let raw = raw.ok_or_else(|| OutsideError::Missing(reference.clone()))?;
+    if !media_type::is_index(raw.media_type()) {
+        return Ok(raw.digest());
+    }
+    let Ok(Contents::Index(index)) = raw.contents() else {
+        return Err(OutsideError::NotAnImage { reference: reference.clone(), why: "its index cannot be read".to_owned() });
+    };
+    let fits = |wanted: &Platform| {
+        index.manifests.iter().find(|child| {
+            child.platform.as_ref().and_then(crate::oci::DescriptorPlatform::normalized).as_ref() == Some(wanted)
+        })
+    };
+    fits(platform)
+        .map(|child| child.digest)
+        .ok_or_else(|| OutsideError::Platform { reference: reference.clone(), platform: platform.clone() })
+}
+
+/// The configuration of a pinned image.
+///
+/// # Errors
+/// If there is no such image, or its registry cannot be asked.
+pub async fn config_of(client: &Client, reference: &Reference, digest: Digest) -> Result<ImageConfig, OutsideError> {
+    let repository = Repository::remote(client, RepositoryName::from(reference));
+    let failed = |error| OutsideError::Registry { reference: reference.clone(), error: Box::new(error) };
+    let wrong = |why: String| OutsideError::NotAnImage { reference: reference.clone(), why };
+    let raw = repository.get_manifest(By::Digest(digest)).await.map_err(failed)?;
+    let raw = raw.ok_or_else(|| OutsideError::Missing(reference.clone()))?;
+    let Ok(Contents::Manifest(manifest)) = raw.contents() else { return Err(wrong("it has no manifest".to_owned())) };
+    let bytes = repository.read_blob(&manifest.config, MAX_CONFIG).await.map_err(failed)?;
+    serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))
+}
