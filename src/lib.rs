@@ -47,6 +47,7 @@
 
 pub mod digest;
 pub mod dockerfile;
+pub mod exec;
 pub mod fingerprint;
 pub mod ignore;
 pub mod lock;

@@ -1,7 +1,7 @@
 //! What stands at a path of an image's file system while it is put together.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -129,20 +129,20 @@ impl FileNode {
 #[derive(Debug)]
 pub(super) struct Pack(File);
 
-/// A [`Pack`] that is being written.
+/// The only writer of a [`Pack`]. What was added can be read at once.
 pub(super) struct PackWriter {
-    file: io::BufWriter<File>,
+    pack: Arc<Pack>,
     at: u64,
 }
 
 impl PackWriter {
     pub(super) fn new() -> Result<Self, AssembleError> {
         let file = tempfile::tempfile().map_err(AssembleError::io("create", &std::env::temp_dir()))?;
-        Ok(Self { file: io::BufWriter::with_capacity(256 * 1024, file), at: 0 })
+        Ok(Self { pack: Arc::new(Pack(file)), at: 0 })
     }
 
-    /// Takes all of `reader`: where the bytes begin, their hash and number.
-    pub(super) fn add(&mut self, reader: &mut impl Read) -> io::Result<(u64, ContentHash, u64)> {
+    /// Takes all of `reader`.
+    pub(super) fn add(&mut self, reader: &mut impl Read) -> io::Result<FileNode> {
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; 64 * 1024];
         let start = self.at;
@@ -154,16 +154,15 @@ impl PackWriter {
                 Err(error) => return Err(error),
             };
             hasher.update(&buffer[..count]);
-            self.file.write_all(&buffer[..count])?;
+            self.pack.0.write_all_at(&buffer[..count], self.at)?;
             self.at += count as u64;
         }
-        Ok((start, ContentHash::from_bytes(*hasher.finalize().as_bytes()), self.at - start))
-    }
-
-    pub(super) fn finish(self) -> io::Result<Arc<Pack>> {
-        let mut file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.rewind()?;
-        Ok(Arc::new(Pack(file)))
+        Ok(FileNode {
+            content: Content::Packed(Arc::clone(&self.pack), start),
+            hash: ContentHash::from_bytes(*hasher.finalize().as_bytes()),
+            size: self.at - start,
+            identity: None,
+        })
     }
 }
 
