@@ -79,6 +79,12 @@ impl RelPath {
             || (self.0.starts_with(&folder.0) && (self.0.len() == folder.0.len() || self.0[folder.0.len()] == b'/'))
     }
 
+    /// What is left of it below `folder`; `None` if it does not lie there.
+    pub fn relative_to(&self, folder: &Self) -> Option<Self> {
+        let rest = self.starts_with(folder).then(|| &self.0[folder.0.len()..])?;
+        Some(Self(rest.strip_prefix(b"/").unwrap_or(rest).into()))
+    }
+
     /// The place on disk below `root`.
     pub fn below(&self, root: &Path) -> PathBuf {
         if self.is_root() { root.to_owned() } else { root.join(OsStr::from_bytes(&self.0)) }
@@ -176,5 +182,8 @@ mod tests {
         assert!(path.starts_with(&RelPath::new(b"a").unwrap()) && path.starts_with(&RelPath::root()));
         assert!(!path.starts_with(&RelPath::new(b"a/b").unwrap()));
         assert_eq!(path.parent().unwrap().as_bytes(), b"a");
+        assert_eq!(path.relative_to(&path.parent().unwrap()).unwrap().as_bytes(), b"bc");
+        assert_eq!(path.relative_to(&RelPath::root()), Some(path.clone()));
+        assert_eq!(path.relative_to(&RelPath::new(b"a/b").unwrap()), None);
     }
 }

@@ -40,7 +40,12 @@ impl Tree {
 
     /// The index of the node at `path`.
     pub fn find(&self, path: &RelPath) -> Option<usize> {
-        self.0.binary_search_by(|node| node.path.cmp(path)).ok()
+        self.find_bytes(path.as_bytes())
+    }
+
+    /// The index of the node whose path has these bytes.
+    pub fn find_bytes(&self, path: &[u8]) -> Option<usize> {
+        self.0.binary_search_by(|node| node.path.as_bytes().cmp(path)).ok()
     }
 
     /// The indices of all that lies strictly below `folder`.

@@ -41,6 +41,11 @@ codes! {
     UnsupportedVersion = "unsupported-version",
     /// A file of another tool, or an older kind of deploy.yaml.
     OtherTool = "other-tool",
+    // The lock.
+    /// `deploy.lock` is not a lock file of this version.
+    BadLock = "bad-lock",
+    /// Something from outside has no pin in `deploy.lock`, and `--locked` forbids to add one.
+    MissingPin = "missing-pin",
     // Dockerfiles and ignore files.
     /// A line of a Dockerfile that BuildKit would refuse.
     DockerfileSyntax = "dockerfile-syntax",
@@ -74,11 +79,6 @@ codes! {
     NeedsBuildkit = "needs-buildkit",
     /// A pattern of an ignore file that Docker would refuse.
     IgnorePattern = "ignore-pattern",
-    // The lock.
-    /// `deploy.lock` is not a lock file of this version.
-    BadLock = "bad-lock",
-    /// Something from outside has no pin in `deploy.lock`, and `--locked` forbids to add one.
-    MissingPin = "missing-pin",
     // The graph.
     /// `{{ref 'x'}}` stands in an arg that nothing reachable reads.
     UnusedRef = "unused-ref",
@@ -92,6 +92,27 @@ codes! {
     MissingPlatform = "missing-platform",
     /// Images build on each other in a circle.
     Cycle = "cycle",
+    // Contexts and the files in them.
+    /// A context, or a part of one, that is not there.
+    MissingContext = "missing-context",
+    /// A part of a context that would stand outside it.
+    BadContextPath = "bad-context-path",
+    /// Two parts of a context give different things at one path.
+    ContextOverlap = "context-overlap",
+    /// A glob that cannot be understood.
+    BadGlob = "bad-glob",
+    /// An input that cannot be read.
+    UnreadableInput = "unreadable-input",
+    /// An input that is a pipe or a device.
+    SpecialFile = "special-file",
+    /// An input that is a Git LFS pointer instead of its contents.
+    LfsPointer = "lfs-pointer",
+    /// An input that is a submodule which was not fetched.
+    EmptySubmodule = "empty-submodule",
+    /// A file that something else makes, and that is not there.
+    GeneratedMissing = "generated-missing",
+    /// An ignore file that docker does not read.
+    IgnoreWithoutEffect = "ignore-without-effect",
     // The command line.
     /// A name or pattern on the command line that no image has.
     UnknownSelection = "unknown-selection",

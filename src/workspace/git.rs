@@ -57,7 +57,8 @@ pub fn git_state(root: &Path, env: &BTreeMap<String, String>) -> Result<Option<G
     };
     let status = parse_status(&status);
     let Some(commit) = status.commit else { return Ok(None) };
-    let format = ["log", "-1", "--no-show-signature", "--decorate=full", "--decorate-refs=refs/tags/", "--format=%ct%n%D"];
+    let format =
+        ["log", "-1", "--no-show-signature", "--decorate=full", "--decorate-refs=refs/tags/", "--format=%ct%n%D"];
     let Some(log) = git(root, &format)? else { return Ok(None) };
     let log = String::from_utf8_lossy(&log);
     let mut lines = log.lines();
@@ -111,7 +112,9 @@ fn below(snapshot: &Snapshot, changed: &Path, to: &RelPath, from: &Path, found: 
     let alike = entries[start..].iter().take_while(|entry| entry.path.as_bytes().starts_with(within.as_bytes()));
     found.extend(
         alike
-            .filter(|entry| entry.path.starts_with(&within) && !matches!(entry.kind, crate::fingerprint::FileKind::Folder))
+            .filter(|entry| {
+                entry.path.starts_with(&within) && !matches!(entry.kind, crate::fingerprint::FileKind::Folder)
+            })
             .filter(|entry| snapshot.path_of(&entry.path).starts_with(changed))
             .map(|entry| entry.path.clone()),
     );

@@ -83,7 +83,11 @@ fn hash_into(path: &Path, expected: &FileStat, buffer: &mut [u8]) -> io::Result<
         Some(stable) => stable,
         None => FileStat::of(&file.metadata()?) == *expected && size == expected.size,
     };
-    Ok(Hashed { content: Content { hash: ContentHash::from_bytes(*hasher.finalize().as_bytes()), pointer }, size, stable })
+    Ok(Hashed {
+        content: Content { hash: ContentHash::from_bytes(*hasher.finalize().as_bytes()), pointer },
+        size,
+        stable,
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The snapshot of a context: exactly what was hashed, and where its bytes are.
 
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::fingerprint::{FileKind, FileSet};
@@ -55,19 +56,41 @@ impl Snapshot {
 
     /// Where the bytes of the entry at `path` lie on disk.
     pub fn path_of(&self, path: &RelPath) -> PathBuf {
-        match &*self.origin {
-            Origin::Folder(root) => path.below(root),
-            Origin::Assembled(parts) => {
+        self.origin.place(path)
+    }
+
+    /// The entries, to be shared.
+    pub fn shared_files(&self) -> Arc<FileSet> {
+        Arc::clone(&self.files)
+    }
+}
+
+impl Origin {
+    /// Where the entry at `path` lies on disk.
+    pub fn place(&self, path: &RelPath) -> PathBuf {
+        match self {
+            Self::Folder(root) => path.below(root),
+            Self::Assembled(parts) => {
                 let part = parts
                     .iter()
                     .filter(|(to, _)| path.starts_with(to))
                     .max_by_key(|(to, _)| to.as_bytes().len())
                     .expect("every entry of an assembled context lies in one of its parts");
                 let (to, from) = part;
-                let rest = if to.is_root() { path.as_bytes() } else { &path.as_bytes()[to.as_bytes().len()..] };
-                let rest = RelPath::new(rest.strip_prefix(b"/").unwrap_or(rest)).unwrap_or_default();
-                rest.below(from)
+                path.relative_to(to).unwrap_or_default().below(from)
             }
+        }
+    }
+
+    /// The paths at which the context shows what lies at `disk`.
+    pub(super) fn paths_at(&self, disk: &Path) -> Vec<RelPath> {
+        let below = |to: &RelPath, from: &Path| {
+            let rest = RelPath::new(disk.strip_prefix(from).ok()?.as_os_str().as_bytes())?;
+            Some(if rest.is_root() { to.clone() } else { to.join(rest.as_bytes()) })
+        };
+        match self {
+            Self::Folder(root) => below(&RelPath::root(), root).into_iter().collect(),
+            Self::Assembled(parts) => parts.iter().filter_map(|(to, from)| below(to, from)).collect(),
         }
     }
 }

@@ -106,7 +106,7 @@ impl Base {
         for _ in 0..3 {
             let contents = raw.contents().map_err(|error| not_usable(&raw, &error.to_string()))?;
             match contents {
-                Contents::Manifest(manifest) => return Self::known(source, &raw, manifest).await,
+                Contents::Manifest(manifest) => return Self::known(source, &raw, *manifest).await,
                 Contents::Index(index) => {
                     let fits = |entry: &&Descriptor| {
                         entry.platform.as_ref().and_then(crate::oci::DescriptorPlatform::normalized).as_ref() == Some(platform)

@@ -103,13 +103,13 @@ impl Cache {
         store: &ContentStore,
         write: impl Fn() -> Result<Written, AssembleError>,
     ) -> Result<Written, AssembleError> {
-        let written = self.layers.get(*key.as_bytes(), || match self.read_layer(key, store) {
-            Some(written) => Ok(written),
-            None => {
-                let written = write()?;
-                self.keep_layer(key, store, &written);
-                Ok(written)
+        let written = self.layers.get(*key.as_bytes(), || {
+            if let Some(written) = self.read_layer(key, store) {
+                return Ok(written);
             }
+            let written = write()?;
+            self.keep_layer(key, store, &written);
+            Ok::<_, AssembleError>(written)
         })?;
         // Another store than the one that it was written to.
         if !store.contains(&written.blob.digest) && self.read_layer(key, store).is_none() {

@@ -109,8 +109,14 @@ impl Fault {
     }
 }
 
-impl<E: Into<AssembleError>> From<E> for Fault {
-    fn from(error: E) -> Self {
+impl From<AssembleError> for Fault {
+    fn from(error: AssembleError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<workspace::Error> for Fault {
+    fn from(error: workspace::Error) -> Self {
         Self::Other(error.into())
     }
 }

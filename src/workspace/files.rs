@@ -1,0 +1,353 @@
+//! From contexts to snapshots: walk, choose, hash, put together. Each step is done for all images at once, in parallel, and
+//! never twice for the same thing.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::dockerfile::{Read, select};
+use crate::fingerprint::FileSet;
+use crate::path::RelPath;
+use crate::problem::{Location, Problems, Source};
+use crate::project::{Context, ContextPart, Inputs, Located, Modes};
+use crate::tree::NodeKind;
+
+use super::choose::{Choice, MissingRead, choose, question};
+use super::context::{Failure, Key, State, identity_path};
+use super::entries::{empty_submodule, entries, failures};
+use super::globs;
+use super::hash::{Content, Hashed, hash_file};
+use super::open::Workspace;
+use super::snapshot::{Origin, Snapshot};
+use super::stat_cache::{Identity, StatCache};
+
+/// So many images are chosen for at a time; bounds the memory that choices take.
+const CHUNK: usize = 64;
+
+/// What one image wants to know of one of its contexts.
+#[derive(Clone, Debug)]
+pub struct ContextRequest<'a> {
+    /// The context; named contexts that are folders are asked for one by one.
+    pub context: &'a Context,
+    /// The ignore file that holds.
+    pub ignore: Option<&'a Source>,
+    /// What the Dockerfile reads of it; `None` if all of it counts.
+    pub reads: Option<&'a [Read]>,
+    /// `inputs:`; only `include` and `exclude` are looked at here.
+    pub inputs: &'a Inputs,
+    /// How modes count.
+    pub modes: Modes,
+    /// The place of the context in the manifest.
+    pub location: &'a Location,
+}
+
+/// What the build sees of a context.
+#[derive(Clone, Debug)]
+pub struct ContextFiles {
+    /// Its entries, as hashed and as they will be sent.
+    pub snapshot: Snapshot,
+}
+
+/// Why a path is or is not an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// All of the context counts.
+    Whole,
+    /// This read of the request can see it, or something below it; the first, if there are several.
+    Read(usize),
+    /// `inputs:` drops it.
+    Dropped,
+}
+
+/// What is remembered of a question about a context.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    files: Arc<FileSet>,
+    missing: Vec<MissingRead>,
+    failures: Vec<Failure>,
+}
+
+impl Workspace {
+    /// The files that each request sees, in the order of the requests. Requests with equal answers share one set.
+    ///
+    /// Ask for all images at once: contexts are walked and files are hashed on all cores.
+    pub fn files(&mut self, requests: &[ContextRequest<'_>]) -> Vec<Result<ContextFiles, Problems>> {
+        let contexts = self.walk_all(requests);
+        let questions: Vec<(usize, String)> = requests
+            .iter()
+            .zip(&contexts)
+            .map(|(request, context)| (*context, question(request.reads, request.inputs, request.modes)))
+            .collect();
+        let mut new = HashSet::new();
+        let open: Vec<usize> = (0..requests.len())
+            .filter(|index| !self.outcomes.contains_key(&questions[*index]) && new.insert(&questions[*index]))
+            .collect();
+        let mut settled = Vec::new();
+        for chunk in open.chunks(CHUNK) {
+            let choices: Vec<(usize, Result<Choice, Failure>)> = chunk
+                .par_iter()
+                .map(|index| {
+                    let (request, state) = (&requests[*index], &self.states[contexts[*index]]);
+                    let choice = state.as_ref().map_err(Clone::clone);
+                    (*index, choice.and_then(|state| choose(state, request.reads, request.inputs)))
+                })
+                .collect();
+            self.hash_all(&contexts, &choices, &mut settled);
+            for (index, outcome) in self.put_together(requests, &contexts, choices) {
+                self.outcomes.insert(questions[index].clone(), outcome);
+            }
+        }
+        if let Some(cache) = &mut self.cache {
+            cache.save(&settled);
+        }
+        requests.iter().zip(&questions).map(|(request, question)| self.answer(request, question)).collect()
+    }
+
+    /// The files that `inputs.extra` names: hashed, not sent. Where one lies above the root, `..` is written `(parent)`.
+    ///
+    /// # Errors
+    /// What is missing or cannot be read.
+    pub fn extra(&mut self, extra: &[Located<String>], modes: Modes) -> Result<Arc<FileSet>, Problems> {
+        let Some(first) = extra.first() else { return Ok(Arc::new(FileSet::new(Vec::new()))) };
+        let parts = extra.iter().map(|glob| {
+            let (from, rest) = globs::literal_base(globs::tidy(&glob.value));
+            let to: Vec<&str> = from
+                .split('/')
+                .filter(|name| !name.is_empty() && *name != ".")
+                .map(|name| if name == ".." { "(parent)" } else { name })
+                .collect();
+            let only = if rest.is_empty() { Vec::new() } else { vec![rest.to_owned()] };
+            ContextPart { from: from.to_owned(), to: to.join("/"), only }
+        });
+        let context = Context::Assembled(parts.collect());
+        let inputs = Inputs::default();
+        let (context, location) = (&context, &first.location);
+        let request = ContextRequest { context, ignore: None, reads: None, inputs: &inputs, modes, location };
+        Ok(self.files(&[request]).remove(0)?.snapshot.shared_files())
+    }
+
+    /// Every path of a context that is an input, and why, and those that `inputs:` drops; sorted by path.
+    ///
+    /// # Errors
+    /// What is wrong with the context, or with the globs of `inputs:`.
+    pub fn because(&mut self, request: &ContextRequest<'_>) -> Result<Vec<(RelPath, Because)>, Problems> {
+        let index = self.walk_all(std::slice::from_ref(request))[0];
+        let state = self.states[index].as_ref().map_err(|failure| failure.at(request.location))?;
+        let choice = choose(state, request.reads, request.inputs).map_err(|failure| failure.at(request.location))?;
+        let tree = &state.walked.tree;
+        let all: Vec<(usize, Because)> = match request.reads {
+            None => (0..tree.nodes().len()).map(|node| (node, Because::Whole)).collect(),
+            Some(reads) => select(tree, reads).iter().map(|(node, read)| (node, Because::Read(read))).collect(),
+        };
+        let path = |node: usize| tree.nodes()[node].path.clone();
+        let said = all.into_iter().filter_map(|(node, because)| match choice.nodes.binary_search(&(node as u32)) {
+            Ok(_) => Some((path(node), because)),
+            Err(_) if tree.nodes()[node].kind == NodeKind::Folder => None,
+            Err(_) => Some((path(node), Because::Dropped)),
+        });
+        Ok(said.collect())
+    }
+
+    /// The state of the context of each request; those that are new are walked.
+    fn walk_all(&mut self, requests: &[ContextRequest<'_>]) -> Vec<usize> {
+        let key = |request: &ContextRequest<'_>| {
+            Key::new(&self.root, request.context, request.ignore, request.inputs, &self.never)
+        };
+        let keys = requests.iter().map(|request| (key(request), request.ignore.cloned())).collect();
+        self.walk_keys(keys)
+    }
+
+    fn walk_keys(&mut self, keys: Vec<(Key, Option<Source>)>) -> Vec<usize> {
+        if self.cache.is_none() {
+            // Before anything is looked at: what is younger than this moment is not trusted.
+            let state = self.make_state_folder().unwrap_or_else(|_| self.state_folder());
+            self.cache = Some(StatCache::open(&state.join("cache")));
+        }
+        let mut indices = Vec::with_capacity(keys.len());
+        let mut new = Vec::new();
+        for (key, ignore) in keys {
+            let next = self.states.len() + new.len();
+            let index = *self.keys.entry(key.clone()).or_insert(next);
+            if index == next {
+                new.push((key, ignore));
+            }
+            indices.push(index);
+        }
+        let root = &self.root;
+        let opened: Vec<_> = new.par_iter().map(|(key, ignore)| State::open(root, key, ignore.as_ref())).collect();
+        self.states.extend(opened);
+        indices
+    }
+
+    /// Hashes the chosen files that nobody has hashed yet, each once. Adds what later runs may trust to `settled`.
+    fn hash_all(
+        &mut self,
+        contexts: &[usize],
+        choices: &[(usize, Result<Choice, Failure>)],
+        settled: &mut Vec<Identity>,
+    ) {
+        let mut wanted: Vec<(usize, u32)> = Vec::new();
+        for (index, choice) in choices {
+            let (Ok(choice), Ok(state)) = (choice, &self.states[contexts[*index]]) else { continue };
+            let unknown = |node: &&u32| is_unknown(state, **node);
+            wanted.extend(choice.nodes.iter().filter(unknown).map(|node| (contexts[*index], *node)));
+        }
+        wanted.par_sort_unstable();
+        wanted.dedup();
+        let Some(cache) = &mut self.cache else { return };
+        let (states, root) = (&self.states, &self.root);
+        let looked_up: Vec<(Identity, Option<Content>)> = wanted
+            .par_iter()
+            .map(|(context, node)| {
+                let state = states[*context].as_ref().expect("only walked contexts have chosen nodes");
+                let identity = identity(root, state, *node);
+                (identity, cache.get(&identity))
+            })
+            .collect();
+        let mut first = HashSet::new();
+        let misses: Vec<usize> =
+            (0..wanted.len()).filter(|at| looked_up[*at].1.is_none() && first.insert(looked_up[*at].0)).collect();
+        let read: Vec<(usize, std::io::Result<Hashed>)> = misses
+            .par_iter()
+            .map(|at| {
+                let (context, node) = wanted[*at];
+                let state = states[context].as_ref().expect("only walked contexts have chosen nodes");
+                (*at, hash_file(&place(state, node), &state.walked.stats[node as usize]))
+            })
+            .collect();
+        self.files_read += read.len();
+        let mut unusual: HashMap<Identity, std::io::Result<Hashed>> = HashMap::new();
+        for (at, result) in read {
+            let (context, node) = wanted[at];
+            let (identity, _) = looked_up[at];
+            match result {
+                Ok(hashed) if hashed.stable => {
+                    cache.put(identity, hashed.content);
+                    let stat = self.states[context].as_ref().map(|state| state.walked.stats[node as usize]);
+                    if stat.is_ok_and(|stat| cache.is_settled(&stat)) {
+                        settled.push(identity);
+                    }
+                }
+                other => drop(unusual.insert(identity, other)),
+            }
+        }
+        for ((context, node), (identity, known)) in wanted.into_iter().zip(looked_up) {
+            let Ok(state) = &mut self.states[context] else { continue };
+            let node = node as usize;
+            match (known.or_else(|| cache.get(&identity)), unusual.get(&identity)) {
+                (Some(content), _) => state.learn(node, content),
+                (None, Some(Ok(hashed))) => {
+                    state.learn(node, hashed.content);
+                    state.resized.insert(node, hashed.size);
+                }
+                (None, Some(Err(error))) => drop(state.failed.insert(node, error.to_string())),
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn put_together(
+        &mut self,
+        requests: &[ContextRequest<'_>],
+        contexts: &[usize],
+        choices: Vec<(usize, Result<Choice, Failure>)>,
+    ) -> Vec<(usize, Outcome)> {
+        let mut outcomes = Vec::with_capacity(choices.len());
+        let mut made = Vec::new();
+        for (index, choice) in choices {
+            match choice {
+                Err(failure) => {
+                    let files = Arc::new(FileSet::new(Vec::new()));
+                    outcomes.push((index, Outcome { files, missing: Vec::new(), failures: vec![failure] }));
+                }
+                Ok(choice) => made.push((index, (contexts[index], summary(&choice, requests[index].modes)), choice)),
+            }
+        }
+        let mut seen = HashSet::new();
+        let new: Vec<_> = made.iter().filter(|(_, id, _)| !self.sets.contains_key(id) && seen.insert(*id)).collect();
+        let states = &self.states;
+        let sets: Vec<_> = new
+            .par_iter()
+            .filter_map(|(index, id, choice)| {
+                let state = states[id.0].as_ref().ok()?;
+                Some((*id, Arc::new(FileSet::new(entries(state, choice, requests[*index].modes)))))
+            })
+            .collect();
+        self.sets.extend(sets);
+        for (index, id, choice) in made {
+            let Ok(state) = &self.states[id.0] else { continue };
+            let mut failures = failures(state, &choice);
+            let places: Vec<PathBuf> = match &*state.walked.origin {
+                Origin::Folder(folder) => vec![folder.clone()],
+                Origin::Assembled(parts) => parts.iter().map(|(_, from)| from.clone()).collect(),
+            };
+            for place in places {
+                let submodules = self.submodules.of(&place);
+                failures.extend(submodules.iter().filter_map(|submodule| empty_submodule(state, &choice, submodule)));
+            }
+            let files = Arc::clone(&self.sets[&id]);
+            outcomes.push((index, Outcome { files, missing: choice.missing, failures }));
+        }
+        outcomes
+    }
+
+    fn answer(&self, request: &ContextRequest<'_>, question: &(usize, String)) -> Result<ContextFiles, Problems> {
+        let outcome = &self.outcomes[question];
+        let mut problems = Problems::new();
+        for failure in &outcome.failures {
+            problems.append(failure.at(request.location));
+        }
+        for MissingRead { missing, dropped } in &outcome.missing {
+            let help = if *dropped {
+                "`inputs` drops it, and what is dropped is not sent: keep it, or leave the instruction out"
+            } else {
+                "paths are relative to the context, and what the ignore file leaves out is not there"
+            };
+            problems.push(missing.problem(request.reads.unwrap_or_default()).help(help));
+        }
+        let state = self.states[question.0].as_ref();
+        let origin =
+            state.map_or_else(|_| Arc::new(Origin::Folder(self.root.clone())), |state| state.walked.origin.clone());
+        problems.or(ContextFiles { snapshot: Snapshot::new(Arc::clone(&outcome.files), origin) })
+    }
+}
+
+impl State {
+    fn learn(&mut self, node: usize, content: Content) {
+        self.hashes[node] = Some(content.hash);
+        if content.pointer {
+            self.pointers.insert(node);
+        }
+    }
+}
+
+fn is_unknown(state: &State, node: u32) -> bool {
+    let node = node as usize;
+    state.hashes[node].is_none()
+        && state.walked.tree.nodes()[node].kind == NodeKind::File
+        && state.walked.stats[node].is_regular()
+        && !state.failed.contains_key(&node)
+}
+
+fn place(state: &State, node: u32) -> PathBuf {
+    state.walked.origin.place(&state.walked.tree.nodes()[node as usize].path)
+}
+
+fn identity(root: &std::path::Path, state: &State, node: u32) -> Identity {
+    let stat = &state.walked.stats[node as usize];
+    match &state.scope {
+        Some(scope) => Identity::new(scope, state.walked.tree.nodes()[node as usize].path.as_bytes(), stat),
+        None => Identity::new(b"", &identity_path(root, &place(state, node)), stat),
+    }
+}
+
+/// A hash of the chosen nodes, so that equal choices share one set.
+fn summary(choice: &Choice, modes: Modes) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[u8::from(modes == Modes::Exact)]);
+    let mut bytes = Vec::with_capacity(choice.nodes.len() * 4);
+    bytes.extend(choice.nodes.iter().flat_map(|node| node.to_le_bytes()));
+    *hasher.update(&bytes).finalize().as_bytes()
+}
