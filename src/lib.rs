@@ -45,25 +45,33 @@
 //! | `.orchestrate/receipt.json` | | `apply` |
 //! | Docker's `config.json` and `certs.d` | for credentials | never |
 
+pub mod apply;
+mod cli;
 pub mod digest;
 pub mod dockerfile;
+pub mod event;
 pub mod exec;
 pub mod fingerprint;
+pub mod graph;
 pub mod ignore;
 pub mod lock;
+pub mod manifest;
 pub mod name;
+pub mod observe;
 pub mod oci;
 pub mod path;
 pub mod pattern;
+pub mod plan;
 pub mod platform;
 pub mod problem;
 pub mod project;
 pub mod reference;
 pub mod registry;
+pub mod report;
 pub mod tree;
 pub mod workspace;
 
 /// The whole program.
 pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    cli::main()
 }

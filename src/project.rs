@@ -37,6 +37,30 @@ pub struct Project {
     pub images: IndexMap<ImageName, Image>,
     /// References that are used on purpose although they look like ours (`outside:`), as written.
     pub outside: Vec<Located<String>>,
+    /// `price` and `in_use_by` for all registries.
+    pub keep: Keep,
+}
+
+/// What `prune` spares and what `sizes` counts; said of the project, of a registry or of a destination (the nearest wins).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Keep {
+    /// What stays when `prune` runs.
+    pub retain: Option<Retention>,
+    /// What a GB costs each month.
+    pub price: Option<f64>,
+    /// Digests, tags or references that are never touched.
+    pub in_use_by: Vec<String>,
+}
+
+/// What stays when `prune` runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// The newest images of each tag pattern.
+    pub commits: Option<u32>,
+    /// Days after which an image without a tag goes.
+    pub untagged_days: Option<u32>,
+    /// Whatever is younger stays.
+    pub min_age: Option<Duration>,
 }
 
 /// A place where images live.
@@ -48,6 +72,8 @@ pub struct Registry {
     pub kind: RegistryKind,
     /// Whether everybody can read it.
     pub public: bool,
+    /// What `prune` spares and what `sizes` counts there.
+    pub keep: Keep,
     /// Where it is declared.
     pub location: Location,
 }
@@ -182,6 +208,8 @@ pub struct Image {
     pub verify: Option<Located<Vec<String>>>,
     /// Private bases whose layers this public image may show.
     pub discloses: Vec<Located<String>>,
+    /// References that are meant to come from outside although they look like images of this project.
+    pub outside: Vec<Located<String>>,
     /// Take bases from what is published instead of building them.
     pub parents_published: bool,
     /// Who builds it.
@@ -351,6 +379,8 @@ pub struct Destination {
     pub repository: String,
     /// What it is called there besides its key.
     pub tags: Vec<TagRule>,
+    /// What `prune` spares and what `sizes` counts there.
+    pub keep: Keep,
     /// The place of the destination.
     pub location: Location,
 }

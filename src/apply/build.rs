@@ -1,6 +1,6 @@
 //! From a planned image to a request for an executor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,18 +36,19 @@ pub async fn build(
     run.events.send(Kind::PhaseStarted { image: name.clone(), phase: Phase::Build, at: platform.to_string() });
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let events = run.events.clone();
-    let shown = name.clone();
+    let mut shown = Shown { image: name.clone(), steps: HashMap::new() };
     let progress = tokio::spawn(async move {
         while let Some(progress) = receiver.recv().await {
-            if let Some(kind) = event(&shown, progress) {
+            if let Some(kind) = shown.event(progress) {
                 events.send(kind);
             }
         }
     });
-    let built = work.buildkit.build(request, run.store, sender, run.cancel.clone()).await;
+    let buildkit = work.buildkit.get().await.map_err(|error| ApplyError::Builder { error })?;
+    let built = buildkit.build(request, run.store, sender, run.cancel.clone()).await;
     // What the builder said is shown before the end of the step is announced.
     let _ = progress.await;
-    Ok(built?)
+    built.map_err(|error| ApplyError::build(name, &planned.dockerfile, error))
 }
 
 /// What all builds of a run share.
@@ -62,19 +63,33 @@ pub struct BuildRun<'a> {
     pub no_cache: bool,
 }
 
-fn event(image: &ImageName, progress: BuildProgress) -> Option<Kind> {
-    let image = image.clone();
-    match progress {
-        BuildProgress::Started { name, .. } => Some(Kind::BuildStep { image, step: name, done: false, cached: false }),
-        BuildProgress::Finished { name, cached, .. } => Some(Kind::BuildStep { image, step: name, done: true, cached }),
-        BuildProgress::Log { stream, line, .. } => {
-            let stream = match stream {
-                LogStream::Stdout => Stream::Stdout,
-                LogStream::Stderr => Stream::Stderr,
-            };
-            Some(Kind::Output { image, stream, line })
+/// What a builder reports, as events of an image.
+struct Shown {
+    image: ImageName,
+    steps: HashMap<String, String>,
+}
+
+impl Shown {
+    fn event(&mut self, progress: BuildProgress) -> Option<Kind> {
+        let image = self.image.clone();
+        match progress {
+            BuildProgress::Started { vertex, name } => {
+                self.steps.insert(vertex, name.clone());
+                Some(Kind::BuildStep { image, step: name, done: false, cached: false })
+            }
+            BuildProgress::Finished { name, cached, .. } => {
+                Some(Kind::BuildStep { image, step: name, done: true, cached })
+            }
+            BuildProgress::Log { vertex, stream, text } => {
+                let stream = match stream {
+                    LogStream::Stdout => Stream::Stdout,
+                    LogStream::Stderr => Stream::Stderr,
+                };
+                let step = self.steps.get(&vertex).cloned().unwrap_or_default();
+                Some(Kind::Output { image, step, stream, line: text })
+            }
+            BuildProgress::Bytes { .. } | BuildProgress::Warning { .. } => None,
         }
-        BuildProgress::Bytes { .. } | BuildProgress::Warning { .. } => None,
     }
 }
 

@@ -1,15 +1,26 @@
 //! Why an image could not be made or published.
 
+use std::fmt::Write as _;
+
 use crate::exec::buildkit::BuildError;
+use crate::name::ImageName;
+use crate::problem::Source;
 use crate::registry;
 use crate::workspace;
 
 /// What failed, with what to do in its text.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// The build.
+    /// The build, with the instruction that failed and the end of its log.
     #[error("{0}")]
-    Build(#[source] Box<BuildError>),
+    Build(String),
+    /// BuildKit itself: it cannot be reached, or does not do as it should.
+    #[error("{error}{}", error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default())]
+    Builder {
+        /// What it said.
+        #[source]
+        error: BuildError,
+    },
     /// A registry.
     #[error("{what}: {error}{}", error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default())]
     Registry {
@@ -64,8 +75,25 @@ impl ApplyError {
     }
 }
 
-impl From<BuildError> for ApplyError {
-    fn from(error: BuildError) -> Self {
-        Self::Build(Box::new(error))
+impl ApplyError {
+    /// A build that failed: the words of the builder, the instruction in the Dockerfile, the end of the log.
+    pub fn build(image: &ImageName, dockerfile: &Source, error: BuildError) -> Self {
+        let BuildError::Failed { message, vertex, location, log_tail } = error else { return Self::Builder { error } };
+        let mut text = format!("the build of {image} failed: {message}");
+        if let Some((first, last)) = location {
+            let _ = write!(text, "\n  --> {}:{first}", dockerfile.name());
+            let lines = dockerfile.text().lines().enumerate().skip(first.saturating_sub(1) as usize);
+            for (index, line) in lines.take((last.saturating_sub(first) + 1) as usize) {
+                let _ = write!(text, "\n{:>5} | {line}", index + 1);
+            }
+        }
+        if !log_tail.is_empty() {
+            let step = vertex.unwrap_or_else(|| "the step".to_owned());
+            let _ = write!(text, "\nthe last lines of {step}:");
+            for line in log_tail {
+                let _ = write!(text, "\n  | {line}");
+            }
+        }
+        Self::Build(text)
     }
 }

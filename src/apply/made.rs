@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::digest::{Digest, Key};
+use crate::digest::Digest;
 use crate::event::Outcome;
 use crate::platform::Platform;
 
@@ -19,6 +19,4 @@ pub struct Made {
     pub stored: bool,
     /// What became of it.
     pub outcome: Outcome,
-    /// Its pinned key, where it builds on images of the manifest whose digests are known.
-    pub pinned: Option<Key>,
 }

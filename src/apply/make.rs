@@ -76,7 +76,7 @@ async fn stand(publisher: &Publisher<'_>) -> Result<Made, ApplyError> {
         }
         held.push(index);
     }
-    Ok(Made { digest, children: BTreeMap::new(), held, stored: false, outcome, pinned: None })
+    Ok(Made { digest, children: BTreeMap::new(), held, stored: false, outcome })
 }
 
 /// The pinned key: the same record with the bases by digest. `None` where it builds on no image of the manifest.

@@ -17,4 +17,4 @@ mod work;
 pub use error::ApplyError;
 pub use events::Events;
 pub use run::{Options, run};
-pub use work::{ImageWork, PlatformWork, Repositories, Work};
+pub use work::{Builder, ImageWork, PlatformWork, Repositories, Work};

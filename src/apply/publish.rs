@@ -79,7 +79,6 @@ impl Publisher<'_> {
             held: Vec::new(),
             stored: true,
             outcome: Outcome::Built,
-            pinned,
         };
         if self.step.destinations.is_empty() {
             return Ok(made);
@@ -99,7 +98,7 @@ impl Publisher<'_> {
                 digest: standing,
                 dropped: Some(fresh.digest),
             });
-            made = self.adopted(standing, pinned).await?;
+            made = self.adopted(standing).await?;
         }
         made.held.push(0);
         for index in 1..self.step.destinations.len() {
@@ -114,18 +113,18 @@ impl Publisher<'_> {
         Ok(made)
     }
 
-    async fn adopted(&self, digest: Digest, pinned: Option<Key>) -> Result<Made, ApplyError> {
+    async fn adopted(&self, digest: Digest) -> Result<Made, ApplyError> {
         let repository = self.repository(0);
         let raw = self.manifest(&repository, digest).await?;
         let children = platforms_of(&raw);
-        Ok(Made { digest, children, held: Vec::new(), stored: false, outcome: Outcome::Adopted, pinned })
+        Ok(Made { digest, children, held: Vec::new(), stored: false, outcome: Outcome::Adopted })
     }
 
     /// Puts the key on an image that is published under its pinned key.
     pub async fn carry(&self, digest: Digest, pinned: Key) -> Result<Made, ApplyError> {
         self.shared.events.send(Kind::Adopted { image: self.step.name.clone(), digest, dropped: None });
         self.commit(0, digest, Some(pinned)).await?;
-        let mut made = self.adopted(digest, Some(pinned)).await?;
+        let mut made = self.adopted(digest).await?;
         made.held.push(0);
         for index in 1..self.step.destinations.len() {
             self.copy_between(0, index, digest, Some(pinned)).await?;

@@ -44,6 +44,7 @@ impl Schedule {
     }
 
     /// Whether nothing is left and nothing runs.
+    #[cfg(test)]
     pub fn is_done(&self) -> bool {
         self.waiting.is_empty() && self.running.is_empty()
     }

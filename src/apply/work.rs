@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use crate::digest::Digest;
-use crate::exec::buildkit::Buildkit;
+use crate::exec::buildkit::{Address, BuildError, Buildkit, CredentialsFor};
 use crate::fingerprint::Fingerprint;
 use crate::graph::Recipe;
 use crate::name::ImageName;
@@ -24,8 +24,8 @@ pub struct Work {
     pub repositories: Repositories,
     /// The registries' client.
     pub client: Client,
-    /// BuildKit, not connected until something is built.
-    pub buildkit: Buildkit,
+    /// BuildKit.
+    pub buildkit: Builder,
     /// The folder of the manifest.
     pub root: std::path::PathBuf,
 }
@@ -50,6 +50,29 @@ pub struct PlatformWork {
     pub contexts: BTreeMap<String, Snapshot>,
     /// The pins of images from outside, by place.
     pub pins: BTreeMap<String, Digest>,
+}
+
+/// BuildKit, connected to when something is built for the first time.
+pub struct Builder {
+    address: Address,
+    credentials: CredentialsFor,
+    connected: tokio::sync::OnceCell<Buildkit>,
+}
+
+impl Builder {
+    /// A builder that is not connected yet.
+    pub fn new(address: Address, credentials: CredentialsFor) -> Self {
+        Self { address, credentials, connected: tokio::sync::OnceCell::new() }
+    }
+
+    /// The connected builder.
+    ///
+    /// # Errors
+    /// If it cannot be reached.
+    pub async fn get(&self) -> Result<&Buildkit, BuildError> {
+        let connect = || Buildkit::connect(self.address.clone(), self.credentials.clone());
+        self.connected.get_or_try_init(connect).await
+    }
 }
 
 /// Opens each repository once.

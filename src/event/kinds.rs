@@ -109,6 +109,8 @@ pub enum Kind {
         /// The image.
         #[schemars(with = "String")]
         image: ImageName,
+        /// The build step that printed it.
+        step: String,
         /// Its stream.
         stream: Stream,
         /// The line without its end.

@@ -2,6 +2,8 @@
 
 mod kinds;
 mod receipt;
+mod schema;
 
 pub use kinds::{Event, FORMAT, Kind, Phase, Stream};
 pub use receipt::{ImageReceipt, Outcome, Published, Receipt, RunOutcome};
+pub use schema::schema;

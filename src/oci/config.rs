@@ -64,6 +64,9 @@ pub struct Execution {
     /// The signal that ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
+    /// Docker's: the triggers of `ONBUILD`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_build: Vec<String>,
     /// Docker's: the command of `SHELL`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell: Option<Vec<String>>,

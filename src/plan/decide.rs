@@ -74,7 +74,7 @@ fn claimed_twice(
     one: (&ImageName, &Location),
     other: (&ImageName, &Location),
 ) -> Problem {
-    Problem::error(Code::TagClaimedTwice, format!("two images claim the tag `{}:{}`", place.0, place.1))
+    Problem::error(Code::TagConflict, format!("two images claim the tag `{}:{}`", place.0, place.1))
         .at(one.1, format!("`{}` claims it here", one.0))
         .at(other.1, format!("`{}` claims it here", other.0))
         .help("put `{{name}}` into the tag, or give each image a repository of its own")

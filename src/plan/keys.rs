@@ -25,6 +25,9 @@ pub struct Ingredients<'a> {
     pub generation: u64,
 }
 
+/// What was built for each platform of an image.
+pub type Digests = BTreeMap<Platform, Digest>;
+
 /// The record of an image on a platform; `None` if a pin or a parent is not known.
 pub fn fingerprint(image: &Image, platform: &Platform, recipe: &Recipe, with: &Ingredients<'_>) -> Option<Fingerprint> {
     let mut images = BTreeMap::new();

@@ -79,6 +79,78 @@ codes! {
     NeedsBuildkit = "needs-buildkit",
     /// A pattern of an ignore file that Docker would refuse.
     IgnorePattern = "ignore-pattern",
+    // The lock.
+    // The manifest's meaning.
+    /// A template that stands without quotes, so that YAML reads a mapping.
+    UnquotedTemplate = "unquoted-template",
+    /// A template that cannot be read, or uses a helper in a wrong way.
+    BadTemplate = "bad-template",
+    /// A template uses a name that is not there.
+    MissingName = "missing-name",
+    /// `{name}` where `{{name}}` is meant.
+    SingleBraces = "single-braces",
+    /// `${NAME}` where `{{env.NAME}}` is meant.
+    DollarBrace = "dollar-brace",
+    /// `{{ref}}` where no image can be named.
+    MisplacedReference = "misplaced-reference",
+    /// `--profile` names a profile that is not declared.
+    UnknownProfile = "unknown-profile",
+    /// `--set` names a var that is not declared.
+    UnknownVariable = "unknown-variable",
+    /// A required var has no value.
+    MissingVariable = "missing-variable",
+    /// A var has a value that `one_of` does not list.
+    ValueNotAllowed = "value-not-allowed",
+    /// Vars or args use each other in a circle.
+    CircularValue = "circular-value",
+    /// A variant that is not declared.
+    UnknownVariant = "unknown-variant",
+    /// An image that is not declared.
+    UnknownImage = "unknown-image",
+    /// A registry that is not declared.
+    UnknownRegistry = "unknown-registry",
+    /// A registry that lacks what its kind needs, or has what it does not take.
+    InvalidRegistry = "invalid-registry",
+    /// Two images of one name.
+    DuplicateImage = "duplicate-image",
+    /// A text that cannot be the name of an image.
+    InvalidName = "invalid-name",
+    /// A text that is not a platform.
+    InvalidPlatform = "invalid-platform",
+    /// A text that cannot be a repository.
+    InvalidRepository = "invalid-repository",
+    /// A text that cannot be a tag.
+    InvalidTag = "invalid-tag",
+    /// Two images on one tag.
+    TagConflict = "tag-conflict",
+    /// A matrix without `name`.
+    MatrixWithoutName = "matrix-without-name",
+    /// A matrix that gives no image.
+    EmptyMatrix = "empty-matrix",
+    /// An `exclude` that matches nothing.
+    ExcludeUnused = "exclude-unused",
+    /// A path that is absolute, an address, or leads out of where it must stay.
+    InvalidPath = "invalid-path",
+    /// A file that the manifest names and that cannot be read.
+    MissingFile = "missing-file",
+    /// A line of an args file that is not `NAME=value`.
+    InvalidArgsFile = "invalid-args-file",
+    /// A text that is not a length of time.
+    InvalidDuration = "invalid-duration",
+    /// A value that its key does not take.
+    InvalidValue = "invalid-value",
+    /// A required arg has no value.
+    MissingArg = "missing-arg",
+    /// A volatile value on a base.
+    VolatileBase = "volatile-base",
+    /// A secret as an arg of a public image.
+    SecretArg = "secret-arg",
+    /// A public image that builds on a private one.
+    Leak = "leak",
+    /// A function without an image in the private ECR of its region.
+    LambdaWithoutEcr = "lambda-without-ecr",
+    /// A Dockerfile that the manifest names is not there, or cannot be read.
+    MissingDockerfile = "missing-dockerfile",
     // The graph.
     /// `{{ref 'x'}}` stands in an arg that nothing reachable reads.
     UnusedRef = "unused-ref",

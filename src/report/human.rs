@@ -1,6 +1,5 @@
 //! Events for people on stderr: a live block on a terminal, plain lines elsewhere.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::Reporter;
@@ -14,7 +13,6 @@ pub struct Human<W> {
     out: Out<W>,
     style: Style,
     verbose: bool,
-    steps: BTreeMap<String, String>,
 }
 
 enum Out<W> {
@@ -26,7 +24,7 @@ impl<W: Write> Human<W> {
     /// A reporter for a terminal (`live`) or for a log.
     pub const fn new(out: W, style: Style, live: bool, verbose: bool) -> Self {
         let out = if live { Out::Live(Live::new(out, style)) } else { Out::Lines(out) };
-        Self { out, style, verbose, steps: BTreeMap::new() }
+        Self { out, style, verbose }
     }
 
     fn line(&mut self, text: &str) {
@@ -110,12 +108,10 @@ impl<W: Write + Send> Reporter for Human<W> {
                 self.state(image.as_str(), &phase_text(*phase, at), worth);
             }
             Kind::BuildStep { image, step, done, cached } => {
-                self.steps.insert(image.to_string(), step.clone());
                 let state = if *cached { format!("{step} (cached)") } else { step.clone() };
                 self.state(image.as_str(), &state, *done);
             }
-            Kind::Output { image, line, .. } => {
-                let step = self.steps.get(image.as_str()).cloned().unwrap_or_default();
+            Kind::Output { image, step, line, .. } => {
                 match &mut self.out {
                     Out::Live(live) => live.set(image.as_str(), &format!("{step} | {line}")),
                     Out::Lines(out) => drop(writeln!(out, "{image} | {line}")),

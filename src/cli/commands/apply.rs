@@ -1,0 +1,154 @@
+//! `orchestrate apply`.
+
+use std::path::PathBuf;
+
+use tokio_util::sync::CancellationToken;
+
+use super::plan::{Planned, make_plan, write_whole};
+use crate::apply::{Builder, Events, Options, Work, run};
+use crate::cli::args::ApplyArguments;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::prepare::LOCK;
+use crate::cli::settings::Settings;
+use crate::cli::{eprint, print};
+use crate::event::{Receipt, RunOutcome};
+use crate::exec::buildkit::Address;
+use crate::plan::{Plan, stale};
+use crate::registry::ContentStore;
+use crate::report::{Human, JsonLines, Reporter, plan_text};
+
+/// Builds, publishes and tags what the plan says.
+pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Exit, Failure> {
+    if settings.offline {
+        return Err(Failure::wrong("apply cannot do without registries", "leave --offline out"));
+    }
+    let saved = arguments.plan.as_ref().map(|path| read_plan(path)).transpose()?;
+    let outputs = arguments.plan.iter().chain(&arguments.receipt).map(|path| path.display().to_string());
+    let outputs: Vec<String> = outputs.collect();
+    let planned = make_plan(settings, &arguments.choose, &outputs).await?;
+    if let Some(saved) = &saved {
+        if let Some(why) = stale(saved, &planned.plan) {
+            return Err(Failure::Message {
+                exit: Exit::Stale,
+                message: format!("the plan is stale: {why}"),
+                help: Some("make a new one with `orchestrate plan --out`; nothing was touched".to_owned()),
+            });
+        }
+    }
+    if !planned.plan.blockers.is_empty() {
+        eprint(&plan_text(&planned.plan, settings.err, settings.verbose));
+        return Err(Failure::wrong("the plan has blockers; nothing was touched", "see `apply would refuse` above"));
+    }
+    write_lock(&planned)?;
+    let receipt = conduct(planned, settings, arguments).await?;
+    if let Some(path) = &arguments.receipt {
+        write_whole(path, receipt_json(&receipt).as_bytes())?;
+    }
+    Ok(match receipt.outcome {
+        RunOutcome::Succeeded => Exit::Done,
+        RunOutcome::Failed => Exit::Failed,
+        RunOutcome::Interrupted => Exit::Interrupted,
+    })
+}
+
+fn read_plan(path: &std::path::Path) -> Result<Plan, Failure> {
+    let help = "make one with `orchestrate plan --out FILE`";
+    let bytes =
+        std::fs::read(path).map_err(|error| Failure::wrong(format!("cannot read `{}`: {error}", path.display()), help))?;
+    serde_json::from_slice(&bytes).map_err(|error| Failure::wrong(format!("`{}` is not a plan: {error}", path.display()), help))
+}
+
+fn receipt_json(receipt: &Receipt) -> String {
+    let mut text = serde_json::to_string_pretty(receipt).expect("a receipt has only string keys and plain values");
+    text.push('\n');
+    text
+}
+
+/// Pins that the plan found are kept before anything is built on them.
+fn write_lock(planned: &Planned) -> Result<(), Failure> {
+    if planned.prepared.added.is_empty() {
+        return Ok(());
+    }
+    write_whole(&planned.loaded.workspace.root().join(LOCK), planned.prepared.lock.render().as_bytes())
+}
+
+async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArguments) -> Result<Receipt, Failure> {
+    let address = match &arguments.buildkit {
+        Some(text) => Address::parse(text).map_err(|error| Failure::wrong(error.to_string(), "use unix:///path or tcp://host:port"))?,
+        None => Address::DialStdio { builder: arguments.builder.clone() },
+    };
+    let Planned { loaded, prepared, registries, repositories, plan } = planned;
+    let state = loaded.workspace.make_state_folder().map_err(|error| {
+        Failure::surroundings(error.to_string(), Some("apply keeps blobs and its receipt in the folder of the manifest".to_owned()))
+    })?;
+    let blobs = tempfile::Builder::new().prefix("build-").tempdir_in(&state).map_err(|error| {
+        Failure::surroundings(format!("cannot write to `{}`: {error}", state.display()), None)
+    })?;
+    let work = Work {
+        project: loaded.project.clone(),
+        images: prepared.images,
+        repositories,
+        client: registries.client.clone(),
+        buildkit: Builder::new(address, registries.for_builder()),
+        root: loaded.workspace.root().to_owned(),
+    };
+    let options = Options {
+        jobs: settings.jobs,
+        fail_fast: arguments.fail_fast,
+        build_only: arguments.build_only,
+        publish_partial: arguments.publish_partial,
+    };
+    let (events, shown) = Events::start(reporters(settings, &state)?);
+    let cancel = CancellationToken::new();
+    let signal = tokio::spawn(interrupt(cancel.clone()));
+    let receipt = run(plan, work, ContentStore::new(blobs.path()), options, events, cancel).await;
+    let _ = shown.await;
+    signal.abort();
+    write_whole(&state.join("receipt.json"), receipt_json(&receipt).as_bytes())?;
+    Ok(receipt)
+}
+
+/// The first Ctrl-C (or SIGTERM) ends builds and pushes and lets the tag phase finish; the second ends the program.
+async fn interrupt(cancel: CancellationToken) {
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
+    let mut next = async || match &mut terminated {
+        Some(terminated) => {
+            tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminated.recv() => {} }
+        }
+        None => drop(tokio::signal::ctrl_c().await),
+    };
+    next().await;
+    eprint("interrupted: what is under way is ended; once more to stop at once\n");
+    cancel.cancel();
+    next().await;
+    #[expect(clippy::exit, reason = "the second signal asks for just this")]
+    std::process::exit(i32::from(Exit::Interrupted as u8));
+}
+
+fn reporters(settings: &Settings, state: &std::path::Path) -> Result<Vec<Box<dyn Reporter>>, Failure> {
+    let log: PathBuf = state.join("events.jsonl");
+    let file = std::fs::File::create(&log)
+        .map_err(|error| Failure::surroundings(format!("cannot write `{}`: {error}", log.display()), None))?;
+    let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(JsonLines(file))];
+    if settings.json {
+        reporters.push(Box::new(JsonLines(Stdout)));
+    }
+    if !settings.quiet && !settings.json {
+        reporters.push(Box::new(Human::new(std::io::stderr(), settings.err, settings.live, settings.verbose)));
+    }
+    Ok(reporters)
+}
+
+/// Locks stdout for each line only, so that it can be sent between threads.
+struct Stdout;
+
+impl std::io::Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        print(&String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! `orchestrate check`.
+
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::load::{BaseConfigs, load};
+use crate::cli::settings::Settings;
+use crate::cli::{eprint, print, show_problems};
+use crate::problem::to_json;
+
+/// Checks the manifest, the Dockerfiles that it names, and what builds on what.
+pub async fn check(settings: &Settings) -> Result<Exit, Failure> {
+    let loaded = load(settings)?;
+    let wired = loaded.wire(settings, &BaseConfigs::new())?;
+    let mut warnings = loaded.warnings.clone();
+    warnings.append(wired.warnings);
+    warnings.append(ignore_files(&loaded)?);
+    if settings.json {
+        print(&format!("{:#}\n", serde_json::json!({ "problems": to_json(&warnings) })));
+        return Ok(Exit::Done);
+    }
+    show_problems(&warnings, false);
+    if !settings.quiet {
+        let (images, edges) = (loaded.project.images.len(), wired.graph.edges().values().map(Vec::len).sum::<usize>());
+        eprint(&format!("{}: {images} images, {edges} edges, no errors\n", settings.file));
+    }
+    Ok(Exit::Done)
+}
+
+/// Ignore files that nobody obeys.
+fn ignore_files(loaded: &crate::cli::load::Loaded) -> Result<crate::problem::Problems, Failure> {
+    use crate::problem::{Code, Problem};
+    let mut problems = crate::problem::Problems::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for image in loaded.project.images.values() {
+        let file = loaded.workspace.ignore_file(&image.dockerfile.value, &image.context.value);
+        let file = file.map_err(|error| crate::cli::load::unreadable(&error))?;
+        let Some(path) = file.without_effect else { continue };
+        if seen.insert(path.clone()) {
+            problems.push(
+                Problem::warning(Code::IgnoreWithoutEffect, format!("`{path}` has no effect: Docker does not read it"))
+                    .at(&image.dockerfile.location, "the Dockerfile beside it")
+                    .help(format!(
+                        "move it to the root of the context, or rename it to `{}.dockerignore`",
+                        image.dockerfile.value
+                    )),
+            );
+        }
+    }
+    Ok(problems)
+}

@@ -1,0 +1,21 @@
+//! The commands: arguments in, the stages called in order, a value to a report.
+
+mod apply;
+mod check;
+mod inputs;
+mod plan;
+mod print;
+mod show;
+mod tag;
+mod update;
+mod why;
+
+pub use apply::apply;
+pub use check::check;
+pub use inputs::inputs;
+pub use plan::plan;
+pub use print::{completions, graph, schema};
+pub use show::show;
+pub use tag::tag;
+pub use update::update;
+pub use why::why;

@@ -1,0 +1,87 @@
+//! The registries' client and the repositories of a project.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::exit::Failure;
+use super::settings::Settings;
+use crate::exec::buildkit::CredentialsFor;
+use crate::project::{Project, Registry, RegistryKind};
+use crate::registry::{Client, Credential, Credentials, DockerCredentials, DockerEnvironment, Proxies, Repository, RepositoryName};
+
+/// The client, and who we are.
+pub struct Registries {
+    /// Speaks to every registry.
+    pub client: Client,
+    credentials: Arc<dyn Credentials>,
+}
+
+impl Registries {
+    /// Reads Docker's configuration.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    pub fn new(settings: &Settings, project: &Project) -> Result<Self, Failure> {
+        let variable = |name: &str| settings.environment.get(name).filter(|value| !value.is_empty()).cloned();
+        let environment = DockerEnvironment {
+            config_folder: variable("DOCKER_CONFIG").map(PathBuf::from),
+            home: variable("HOME").map(PathBuf::from),
+            auth_config: variable("DOCKER_AUTH_CONFIG"),
+            path: std::env::var_os("PATH"),
+            helper_timeout: None,
+        };
+        let credentials = DockerCredentials::load(environment)
+            .map_err(|error| Failure::surroundings(error.to_string(), error.help()))?;
+        let credentials: Arc<dyn Credentials> = Arc::new(credentials);
+        let mut registry = crate::registry::Settings {
+            proxies: Proxies::from_variables(|name| settings.environment.get(name).cloned()),
+            ..Default::default()
+        };
+        for declared in project.registries.values() {
+            if let Some((host, endpoint)) = endpoint(declared) {
+                registry.endpoints.insert(host, endpoint);
+            }
+        }
+        Ok(Self { client: Client::new(registry, Arc::clone(&credentials)), credentials })
+    }
+
+    /// The credentials in the form that a builder asks for them.
+    pub fn for_builder(&self) -> CredentialsFor {
+        let credentials = Arc::clone(&self.credentials);
+        Arc::new(move |host: &str| {
+            let (credentials, host) = (Arc::clone(&credentials), host.to_owned());
+            Box::pin(async move {
+                // What cannot be had is shown by the registry's refusal, with the name of the image that needed it.
+                match credentials.for_host(&host, false).await.ok().flatten()? {
+                    Credential::Password { username, password } => Some((username, password.expose().to_owned())),
+                    Credential::IdentityToken(token) => Some((String::new(), token.expose().to_owned())),
+                    // BuildKit has no place for a token that is sent as it is.
+                    Credential::RegistryToken(_) => None,
+                }
+            })
+        })
+    }
+}
+
+/// Where a registry's host is really spoken to, if the manifest says so.
+fn endpoint(registry: &Registry) -> Option<(String, String)> {
+    let prefix = registry.reference_prefix()?;
+    let host = prefix.split('/').next()?.to_owned();
+    match &registry.kind {
+        RegistryKind::Oci { scheme, host, .. } => Some((host.clone(), format!("{scheme}://{host}"))),
+        RegistryKind::Ecr { url: Some(url), .. } | RegistryKind::EcrPublic { url: Some(url), .. } => Some((host, url.clone())),
+        _ => None,
+    }
+}
+
+/// A repository of a registry of the manifest. `root` is the folder of the manifest.
+pub fn open(client: &Client, project: &Project, root: &std::path::Path, registry: &str, repository: &str) -> Repository {
+    let declared = project.registries.values().find(|declared| declared.name.as_str() == registry);
+    if let Some(RegistryKind::Layout { path }) = declared.map(|declared| &declared.kind) {
+        return Repository::layout(root.join(path).join(repository));
+    }
+    let prefix = declared.and_then(Registry::reference_prefix).unwrap_or_else(|| registry.to_owned());
+    let (host, path) = prefix.split_once('/').unwrap_or((&prefix, ""));
+    let path = if path.is_empty() { repository.to_owned() } else { format!("{path}/{repository}") };
+    Repository::remote(client, RepositoryName::new(host, path))
+}

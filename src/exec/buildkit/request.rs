@@ -1,0 +1,107 @@
+//! What is to be built, and what came of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::digest::Digest;
+use crate::name::ImageName;
+use crate::platform::Platform;
+use crate::problem::Source;
+use crate::project::Output;
+use crate::workspace::Snapshot;
+
+/// One image for one platform, with nothing left to decide.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The image, for BuildKit's own lists and for messages.
+    pub image: ImageName,
+    /// The platform.
+    pub platform: Platform,
+    /// The Dockerfile's text as planned; its name is that of the file.
+    pub dockerfile: Source,
+    /// The main context.
+    pub context: Snapshot,
+    /// Named contexts.
+    pub contexts: BTreeMap<String, ContextSource>,
+    /// Build args with their effective values.
+    pub args: BTreeMap<String, String>,
+    /// The stage to build; the last one if `None`.
+    pub target: Option<String>,
+    /// Labels of the image.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the manifest. Keys may have BuildKit's prefixes; those for an index are left to whoever makes the index.
+    pub annotations: BTreeMap<String, String>,
+    /// Secrets by id.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// SSH agents by id: `default` is the agent of `SSH_AUTH_SOCK`, everything else the path of an agent's socket.
+    pub ssh: BTreeMap<String, String>,
+    /// Build caches to read: `type=...,key=value`, or a reference.
+    pub cache_from: Vec<String>,
+    /// Build caches to write, in the same form.
+    pub cache_to: Vec<String>,
+    /// Run every step, whatever BuildKit's cache holds.
+    pub no_cache: bool,
+    /// What the result looks like.
+    pub output: Output,
+    /// Seconds since 1970 that no file and no record of the image is younger than.
+    pub source_date_epoch: Option<i64>,
+    /// The longest that it may take.
+    pub timeout: Duration,
+}
+
+/// Where a named context comes from.
+#[derive(Clone, Debug)]
+pub enum ContextSource {
+    /// A folder.
+    Folder(Snapshot),
+    /// An image in a registry, as `host/repository@sha256:...`.
+    Image(String),
+    /// An image whose blobs lie in a store folder (`blobs/sha256/<hex>`): one that was built and not pushed.
+    Store {
+        /// The store.
+        store: PathBuf,
+        /// The manifest.
+        digest: Digest,
+    },
+}
+
+/// Where the value of a secret is read when the build asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+}
+
+/// A built image: the manifest of one platform, never an index. Its blobs and itself lie in the store as
+/// `blobs/sha256/<hex>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// The manifest's digest.
+    pub digest: Digest,
+    /// The manifest's media type.
+    pub media_type: String,
+    /// The manifest's length in bytes.
+    pub size: u64,
+    /// Manifests that attest something of the image (`provenance`, `sbom`), for whoever makes the index.
+    pub attestations: Vec<Attestation>,
+    /// How many files of the contexts BuildKit did not have yet.
+    pub files_sent: u64,
+    /// Their bytes.
+    pub bytes_sent: u64,
+}
+
+/// A manifest beside the image's: BuildKit's attestation manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attestation {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The annotations that an index gives it.
+    pub annotations: BTreeMap<String, String>,
+}

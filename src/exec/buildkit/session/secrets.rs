@@ -1,0 +1,111 @@
+//! Secrets: read when the build asks for them, kept nowhere but in the list of what logs must hide.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::Secrets;
+use bollard_buildkit_proto::moby::buildkit::secrets::v1::{GetSecretRequest, GetSecretResponse};
+use tonic::{Request, Response, Status};
+
+use crate::exec::buildkit::request::SecretSource;
+
+/// Lines of a secret that are shorter than this are not hidden: they would blot out ordinary text.
+const SHORTEST_MASK: usize = 4;
+
+/// The secrets of one build.
+pub(super) struct Vault {
+    sources: BTreeMap<String, SecretSource>,
+    masks: Masks,
+}
+
+impl Vault {
+    pub(super) fn new(sources: BTreeMap<String, SecretSource>, masks: Masks) -> Self {
+        Self { sources, masks }
+    }
+}
+
+#[tonic::async_trait]
+impl Secrets for Vault {
+    async fn get_secret(&self, request: Request<GetSecretRequest>) -> Result<Response<GetSecretResponse>, Status> {
+        let id = request.into_inner().id;
+        let data = match self.sources.get(&id) {
+            None => return Err(Status::not_found(format!("the image declares no secret `{id}`"))),
+            Some(SecretSource::Env(name)) => {
+                use std::os::unix::ffi::OsStringExt as _;
+                let value = std::env::var_os(name).ok_or_else(|| {
+                    Status::not_found(format!("the environment variable `{name}` of the secret `{id}` is not set"))
+                })?;
+                value.into_vec()
+            }
+            Some(SecretSource::File(path)) => tokio::fs::read(path).await.map_err(|error| {
+                Status::not_found(format!("cannot read `{}` of the secret `{id}`: {error}", path.display()))
+            })?,
+        };
+        self.masks.add(&String::from_utf8_lossy(&data));
+        Ok(Response::new(GetSecretResponse { data }))
+    }
+}
+
+/// Texts that must not be shown.
+#[derive(Clone, Default)]
+pub(in crate::exec::buildkit) struct Masks(Arc<Mutex<Vec<String>>>);
+
+impl Masks {
+    /// Hides every line of `secret` from now on.
+    pub(in crate::exec::buildkit) fn add(&self, secret: &str) {
+        let mut masks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in secret.lines().map(str::trim).filter(|line| line.len() >= SHORTEST_MASK) {
+            if !masks.iter().any(|mask| mask == line) {
+                masks.push(line.to_owned());
+            }
+        }
+        // A secret that holds another one is hidden whole.
+        masks.sort_by_key(|mask| std::cmp::Reverse(mask.len()));
+    }
+
+    /// `text` with `***` for every secret in it.
+    pub(in crate::exec::buildkit) fn hide(&self, text: &str) -> String {
+        let masks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        masks.iter().fold(text.to_owned(), |text, mask| text.replace(mask.as_str(), "***"))
+    }
+}
+
+impl fmt::Debug for Masks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Masks(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_a_secret_is_hidden_and_short_ones_are_not() {
+        let masks = Masks::default();
+        masks.add("token-1\n  token-1-long \n}\n");
+        assert_eq!(masks.hide("a token-1-long b token-1 } c"), "a *** b *** } c");
+        assert_eq!(format!("{masks:?}"), "Masks(***)");
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_read_when_it_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let sources = [
+            ("file".to_owned(), SecretSource::File(path.clone())),
+            ("env".to_owned(), SecretSource::Env("ORCHESTRATE_TEST_SURELY_UNSET".to_owned())),
+        ];
+        let vault = Vault::new(sources.into(), Masks::default());
+        let get = async |id: &str| {
+            let request = GetSecretRequest { id: id.to_owned(), ..GetSecretRequest::default() };
+            vault.get_secret(Request::new(request)).await.map(|response| response.into_inner().data)
+        };
+        assert_eq!(get("file").await.unwrap_err().code(), tonic::Code::NotFound);
+        std::fs::write(&path, b"\xffvalue").unwrap();
+        assert_eq!(get("file").await.unwrap(), b"\xffvalue");
+        assert!(get("env").await.unwrap_err().message().contains("`ORCHESTRATE_TEST_SURELY_UNSET`"));
+        assert_eq!(get("other").await.unwrap_err().code(), tonic::Code::NotFound);
+    }
+}

@@ -1,0 +1,155 @@
+//! What must hold between the parts of a project.
+
+use std::collections::BTreeMap;
+
+use super::Images;
+use crate::manifest::render::Renderer;
+use crate::name::ImageName;
+use crate::problem::{Code, Location, Problem, did_you_mean};
+use crate::project::{Deployment, Destination, Image, Project, Registry, RegistryKind, TagText};
+
+/// Every image that is named exists.
+pub(super) fn references(images: &Images, renderer: &mut Renderer) {
+    // Images that failed are absent; what names them would be a consequence, not a mistake.
+    if renderer.errors() > 0 {
+        return;
+    }
+    for (name, location) in &images.used {
+        if images.all.contains_key(name) {
+            continue;
+        }
+        let known = images.all.keys().map(ImageName::as_str);
+        renderer.report(
+            Problem::error(Code::UnknownImage, format!("there is no image `{name}`"))
+                .at(location, "")
+                .maybe_help(did_you_mean(name.as_str(), known)),
+        );
+    }
+}
+
+/// Tags, secrets and functions.
+pub(super) fn project(project: &Project, renderer: &mut Renderer) {
+    tag_conflicts(project, renderer);
+    for image in project.images.values() {
+        secret_args(project, image, renderer);
+        functions(project, image, renderer);
+    }
+}
+
+/// The address of a repository, the same for two registries that are one.
+fn address(registry: &Registry, destination: &Destination) -> String {
+    let place = registry.reference_prefix().unwrap_or_else(|| match &registry.kind {
+        RegistryKind::Layout { path } => format!("layout:{path}"),
+        RegistryKind::Docker => "docker:".to_owned(),
+        _ => format!("registry:{}", registry.name),
+    });
+    format!("{place}/{}", destination.repository)
+}
+
+/// Two images on one tag: whichever came last would win.
+fn tag_conflicts(project: &Project, renderer: &mut Renderer) {
+    let mut claims: BTreeMap<(String, &str), (&ImageName, &Location)> = BTreeMap::new();
+    for image in project.images.values() {
+        for destination in &image.destinations {
+            let Some(registry) = project.registries.get(&destination.registry) else { continue };
+            let repository = address(registry, destination);
+            for rule in &destination.tags {
+                let TagText::Rendered(tags) = &rule.text else { continue };
+                for tag in tags {
+                    let claim = claims.entry((repository.clone(), tag)).or_insert((&image.name, &rule.location));
+                    if *claim.0 == image.name {
+                        continue;
+                    }
+                    let first = claim.0;
+                    let message =
+                        format!("`{first}` and `{}` both claim the tag `{tag}` of `{repository}`", image.name);
+                    let mut problem =
+                        Problem::error(Code::TagConflict, message).at(&rule.location, format!("`{}`", image.name));
+                    if *claim.1 == rule.location {
+                        problem = problem.at(&image.location, format!("`{}`", image.name));
+                    }
+                    let first_place = if *claim.1 == rule.location { &project.images[first].location } else { claim.1 };
+                    let problem = problem.at(first_place, format!("`{first}`"));
+                    renderer
+                        .report(problem.help("let the tag or the repository differ: put `{{name}}` into one of them"));
+                }
+            }
+        }
+    }
+}
+
+/// Whether the name of an arg says that its value is a secret.
+pub(super) fn looks_secret(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let words: Vec<&str> = upper.split(['_', '-', '.']).collect();
+    let alone =
+        ["SECRET", "SECRETS", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS", "APIKEY"];
+    let pairs = [["API", "KEY"], ["PRIVATE", "KEY"], ["ACCESS", "KEY"], ["SIGNING", "KEY"]];
+    words.iter().any(|word| alone.contains(word)) || words.windows(2).any(|two| pairs.iter().any(|pair| two == pair))
+}
+
+/// A build arg can be read out of an image: no secret goes where everybody can read.
+fn secret_args(project: &Project, image: &Image, renderer: &mut Renderer) {
+    let public = image.destinations.iter().find(|destination| is_public(project, destination));
+    let Some(public) = public else { return };
+    for (name, arg) in image.args.iter().filter(|(_, arg)| arg.sensitive) {
+        renderer.report(
+            Problem::error(
+                Code::SecretArg,
+                format!("the arg `{name}` would show a secret in the public image `{}`", image.name),
+            )
+            .at(&arg.location, if looks_secret(name) { "named like a secret" } else { "marked `sensitive`" })
+            .at(&public.location, format!("`{}` is public", public.registry))
+            .help("args stay readable in an image: pass the value under `secrets:` and mount it in RUN"),
+        );
+    }
+}
+
+/// Whether everybody can read what is published there.
+pub(crate) fn is_public(project: &Project, destination: &Destination) -> bool {
+    project.registries.get(&destination.registry).is_some_and(|registry| registry.public)
+}
+
+/// Lambda takes an image from the private ECR of its own region alone.
+fn functions(project: &Project, image: &Image, renderer: &mut Renderer) {
+    let regions: Vec<&str> = image
+        .destinations
+        .iter()
+        .filter_map(|destination| match &project.registries.get(&destination.registry)?.kind {
+            RegistryKind::Ecr { region, .. } => Some(region.as_str()),
+            _ => None,
+        })
+        .collect();
+    for deployment in &image.deploy {
+        let Deployment::Lambda { function, region } = &deployment.value;
+        let served = match region {
+            Some(region) => regions.contains(&region.as_str()),
+            None => !regions.is_empty(),
+        };
+        if served {
+            continue;
+        }
+        let place = region.as_ref().map_or_else(|| "its region".to_owned(), |region| format!("`{region}`"));
+        let message = format!("the function `{function}` has no image in the private ECR of {place}");
+        renderer.report(
+            Problem::error(Code::LambdaWithoutEcr, message)
+                .at(&deployment.location, format!("runs `{}`", image.name))
+                .help("add a destination of `kind: ecr` in the function's region, or `deploy: []` where nothing is deployed"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::looks_secret;
+
+    #[test]
+    fn names_of_secrets() {
+        for name in ["NPM_TOKEN", "db_password", "API_KEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"] {
+            assert!(looks_secret(name), "{name}");
+        }
+        for name in ["TOKENIZER", "KEY_NAME", "CMD_TARGET", "PASSWORDLESS", "MONKEY"] {
+            assert!(!looks_secret(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A manifest and choices to a [`Project`]: overlays, vars, registries, then each image in its own scope.
+
+mod args;
+mod checks;
+mod image;
+mod push;
+mod read;
+mod recipe;
+mod registries;
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use super::choices::{Choices, Files};
+use super::node::{Key, Kind, Mapping, Node};
+use super::overlay::merge;
+use super::parse::Manifest;
+use super::render::{References, Renderer};
+use super::taint::Taints;
+use super::template::Scope;
+use super::vars::{self, Set};
+use crate::name::ImageName;
+use crate::problem::{Code, Location, Problem, Problems, Source, did_you_mean};
+use crate::project::{Image, Located, Project, Role};
+
+/// What a manifest means.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The model that everything else works on.
+    pub project: Project,
+    /// What is odd but does not stop the run.
+    pub warnings: Problems,
+}
+
+/// Resolves a manifest: overlays, vars, matrices, templates and defaults are gone afterwards.
+///
+/// # Errors
+/// All that is wrong, each with its place.
+pub fn resolve(manifest: &Manifest, choices: &Choices, files: &Files<'_>) -> Result<Resolved, Problems> {
+    let mut renderer = Renderer::default();
+    renderer.report_all(&manifest.warnings);
+    let root = with_profile(manifest, choices, &mut renderer);
+    let mut taints = Taints::default();
+    let mut global = surroundings(&root, choices);
+    let declared = root.get("vars").cloned().unwrap_or_else(|| Node::empty(root.location.clone()));
+    let set = vars::read_set(choices, &declared, &mut renderer);
+    vars::resolve(&declared, (choices, &set, files), &mut global, &mut taints, &mut renderer);
+    let name = root.get("project").and_then(|node| renderer.text(node, &Scope::new(&global))).unwrap_or_default();
+    global.insert("project".to_owned(), name.clone().into());
+    let registries = registries::resolve(&root, choices, &mut global, &mut renderer);
+    let scope = Scope::new(&global);
+    let outside = located_texts(root.get("outside"), &scope, &mut renderer);
+    let keep = registries::keep(&root, &scope, &mut renderer);
+    let world =
+        World { root: &root, choices, files, set: &set, global: &global, taints: &taints, registries: &registries };
+    let mut images = Images::default();
+    for (part, role) in [("bases", Role::Base), ("images", Role::Image)] {
+        let declared = root.get(part).and_then(Node::mapping);
+        for (key, node) in declared.into_iter().flat_map(Mapping::iter) {
+            world.declaration(role, key, node, &mut images, &mut renderer);
+        }
+    }
+    checks::references(&images, &mut renderer);
+    let project = Project {
+        name,
+        profile: choices.profile.clone(),
+        source: manifest.source.clone(),
+        registries: registries.declared,
+        images: images.all,
+        outside,
+        keep,
+    };
+    checks::project(&project, &mut renderer);
+    let problems = renderer.problems;
+    let project = problems.or(project)?;
+    Ok(Resolved { project, warnings: problems })
+}
+
+/// The images so far, and what they refer to.
+#[derive(Default)]
+struct Images {
+    all: IndexMap<ImageName, Image>,
+    /// Names of images that are used, with the place of their use.
+    used: Vec<(ImageName, Location)>,
+}
+
+/// Everything that an image is resolved from.
+struct World<'a> {
+    root: &'a Node,
+    choices: &'a Choices,
+    files: &'a Files<'a>,
+    set: &'a Set,
+    global: &'a Map<String, Value>,
+    taints: &'a Taints,
+    registries: &'a registries::Registries,
+}
+
+fn with_profile(manifest: &Manifest, choices: &Choices, renderer: &mut Renderer) -> Node {
+    let mut root = manifest.root.clone();
+    let profiles = match &mut root.kind {
+        Kind::Mapping(mapping) => mapping.remove("profiles"),
+        _ => None,
+    };
+    let Some(profile) = &choices.profile else { return root };
+    let known = profiles.as_ref().and_then(Node::mapping);
+    match known.and_then(|profiles| profiles.get(profile)) {
+        Some(overlay) if overlay.mapping().is_some() => {
+            registries::forget_old_kinds(&mut root, overlay);
+            merge(root, overlay)
+        }
+        Some(_) => root,
+        None => {
+            let source = Source::new("--profile", profile.as_str());
+            let names: Vec<&str> =
+                known.into_iter().flat_map(Mapping::iter).map(|(key, _): (&Key, &Node)| key.text.as_str()).collect();
+            let help = did_you_mean(profile, names.iter().copied()).unwrap_or_else(|| match names[..] {
+                [] => "the manifest declares no `profiles:`".to_owned(),
+                _ => format!("the profiles are: {}", names.join(", ")),
+            });
+            let problem = Problem::error(Code::UnknownProfile, format!("there is no profile `{profile}`"));
+            renderer.report(problem.at(&source.at(0, profile.len()), "").help(help));
+            root
+        }
+    }
+}
+
+/// The names that come from outside: git, the listed environment variables, the AWS account.
+fn surroundings(root: &Node, choices: &Choices) -> Map<String, Value> {
+    let mut global = Map::new();
+    if let Some(git) = &choices.git {
+        let mut facts = Map::new();
+        facts.insert("commit".to_owned(), git.commit.clone().into());
+        facts.insert("short".to_owned(), git.short.clone().into());
+        facts.extend(git.branch.as_ref().map(|branch| ("branch".to_owned(), branch.clone().into())));
+        facts.extend(git.tag.as_ref().map(|tag| ("tag".to_owned(), tag.clone().into())));
+        facts.insert("dirty".to_owned(), git.dirty.into());
+        facts.insert("date".to_owned(), git.date.clone().into());
+        global.insert("git".to_owned(), facts.into());
+    }
+    let listed: Vec<&str> =
+        root.get("env").map(Node::items).unwrap_or_default().iter().filter_map(Node::text).collect();
+    let values = listed.iter().filter_map(|name| Some(((*name).to_owned(), choices.env.get(*name)?.clone().into())));
+    global.insert("env".to_owned(), Value::Object(values.collect()));
+    global.insert(
+        "@env".to_owned(),
+        Value::Object(listed.iter().map(|name| ((*name).to_owned(), true.into())).collect()),
+    );
+    let declared = root.get("registries").and_then(Node::mapping).into_iter().flat_map(Mapping::iter);
+    let mut accounts: Vec<&str> = declared.filter_map(|(_, node)| node.get("account").and_then(Node::text)).collect();
+    accounts.dedup();
+    let only = match accounts[..] {
+        [account] if !account.contains("{{") => Some(account.to_owned()),
+        _ => None,
+    };
+    if let Some(account) = choices.aws_account.clone().or(only) {
+        global.insert("aws".to_owned(), Value::Object(Map::from_iter([("account".to_owned(), account.into())])));
+    }
+    global
+}
+
+/// The texts of a list (or of a lone value), rendered.
+fn located_texts(node: Option<&Node>, scope: &Scope<'_>, renderer: &mut Renderer) -> Vec<Located<String>> {
+    let Some(node) = node else { return Vec::new() };
+    let rendered = renderer.node(node, scope, References::Refused);
+    read::texts(Some(&rendered))
+}

@@ -1,0 +1,56 @@
+//! The names that a template may use.
+
+use serde_json::{Map, Value};
+
+/// Names in two layers: those of the image, then those of the whole project.
+#[derive(Clone)]
+pub(crate) struct Scope<'a> {
+    global: &'a Map<String, Value>,
+    /// The image's own names.
+    pub local: Map<String, Value>,
+}
+
+impl<'a> Scope<'a> {
+    /// Only the names of the whole project.
+    pub fn new(global: &'a Map<String, Value>) -> Self {
+        Self { global, local: Map::new() }
+    }
+
+    /// The value of a path.
+    pub fn get(&self, path: &[&str]) -> Option<&Value> {
+        let (first, rest) = path.split_first()?;
+        let root = self.local.get(*first).or_else(|| self.global.get(*first))?;
+        rest.iter().try_fold(root, |value, name| step(value, name))
+    }
+
+    /// All names with the given number of parts or fewer, for suggestions.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for (name, value) in self.local.iter().chain(self.global) {
+            if name.starts_with('@') {
+                continue;
+            }
+            match value {
+                Value::Object(fields) => names.extend(fields.keys().map(|field| format!("{name}.{field}"))),
+                _ => names.push(name.clone()),
+            }
+        }
+        names
+    }
+
+    /// Both layers as one value.
+    pub fn to_value(&self) -> Value {
+        let mut all = self.global.clone();
+        all.extend(self.local.clone());
+        Value::Object(all)
+    }
+}
+
+/// A field of a record or an entry of a list.
+pub(super) fn step<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    match value {
+        Value::Object(fields) => fields.get(name),
+        Value::Array(items) => items.get(name.parse::<usize>().ok()?),
+        _ => None,
+    }
+}

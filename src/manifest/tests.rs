@@ -1,0 +1,7 @@
+//! The rules of the manifest, by value.
+
+mod example;
+mod problems;
+mod rules;
+mod schema;
+mod support;
