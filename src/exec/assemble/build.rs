@@ -114,8 +114,8 @@ struct Builder<'a> {
     request: &'a Request,
     layers: &'a Layers<'a>,
     cancel: &'a CancellationToken,
-    /// Loaded bases by reference or context name and platform; a failure waits here for whoever asked.
-    bases: RefCell<BTreeMap<(String, Platform), Result<Base, Option<AssembleError>>>>,
+    /// Loaded bases by reference or context name, and platform.
+    bases: RefCell<BTreeMap<(String, Platform), Base>>,
 }
 
 impl Builder<'_> {
@@ -139,8 +139,9 @@ impl Builder<'_> {
     fn analyze(&self) -> Result<Analysis, AssembleError> {
         let file = dockerfile::parse(&self.request.dockerfile).map_err(refused)?;
         let contexts: BTreeSet<String> = self.request.contexts.keys().filter(|name| !name.is_empty()).cloned().collect();
+        let failure = RefCell::new(None);
         let known = |text: &str, platform: &Platform| {
-            let base = self.base(text, platform).ok()?;
+            let base = self.base(text, platform).map_err(|error| failure.replace(Some(error))).ok()?;
             let config = &base.known.image.config;
             let env = config.env.iter().filter_map(|line| line.split_once('='));
             Some(BaseConfig {
@@ -158,28 +159,19 @@ impl Builder<'_> {
             contexts: &contexts,
             base_env: &known,
         };
-        dockerfile::analyze(&file, &request).map_err(refused)
+        let analysis = dockerfile::analyze(&file, &request);
+        failure.take().map_or_else(|| analysis.map_err(refused), Err)
     }
 
     /// The base that a reference or the name of a context means.
     fn base(&self, text: &str, platform: &Platform) -> Result<Base, AssembleError> {
         let key = (text.to_owned(), platform.clone());
-        let mut bases = self.bases.borrow_mut();
-        let loaded = bases.entry(key).or_insert_with(|| self.load(text, platform).map_err(Some));
-        match loaded {
-            Ok(base) => Ok(base.clone()),
-            // The analysis asks first and has no use for the error: it stays for the stage, which asks again.
-            Err(error) => match error.take() {
-                Some(error) => {
-                    let again = self.load(text, platform);
-                    if let Ok(base) = &again {
-                        *loaded = Ok(base.clone());
-                    }
-                    again.map_err(|_| error)
-                }
-                None => self.load(text, platform),
-            },
+        if let Some(base) = self.bases.borrow().get(&key) {
+            return Ok(base.clone());
         }
+        let base = self.load(text, platform)?;
+        self.bases.borrow_mut().insert(key, base.clone());
+        Ok(base)
     }
 
     fn load(&self, text: &str, platform: &Platform) -> Result<Base, AssembleError> {
@@ -200,10 +192,7 @@ impl Builder<'_> {
         let refuse = |fault: Fault| fault.at(&stage.location);
         let mut built = match &stage.base {
             Origin::Scratch => Stage::scratch(Image::empty(&stage.platform)),
-            Origin::Stage(index) => {
-                // Read now, so that the layers of a base are read once for all stages on it.
-                earlier[*index].clone()
-            }
+            Origin::Stage(index) => earlier[*index].clone(),
             Origin::Image(index) => Stage::from_base(&self.base(&analysis.references[*index].text, &stage.platform)?),
             Origin::Context(name) => match self.request.contexts.get(name) {
                 Some(ContextSource::Image(_)) => Stage::from_base(&self.base(name, &stage.platform)?),

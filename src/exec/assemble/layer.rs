@@ -1,7 +1,6 @@
 //! A layer: the changes of one instruction as a deterministic tar, compressed and hashed while it is written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -290,9 +289,4 @@ impl<W: Write> Write for Hashed<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.to.flush()
     }
-}
-
-/// The size of a file that a layer cache may link to.
-pub(super) fn size_of(path: &Path) -> Option<u64> {
-    File::open(path).and_then(|file| file.metadata()).ok().filter(std::fs::Metadata::is_file).map(|data| data.len())
 }
