@@ -1,0 +1,171 @@
+//! The embedded builder against BuildKit: the same Dockerfiles on the same snapshot, file systems and configurations compared.
+
+mod cases;
+mod context;
+mod flatten;
+#[path = "../support/real.rs"]
+mod real;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use orchestrate::digest::Digest;
+use orchestrate::exec::assemble::{self, AssembleError, BaseSource, Cache, Place};
+use orchestrate::exec::buildkit::{self, Address, Buildkit};
+use orchestrate::name::ImageName;
+use orchestrate::platform::Platform;
+use orchestrate::problem::Source;
+use orchestrate::project::Output;
+use orchestrate::registry::ContentStore;
+use orchestrate::workspace::Snapshot;
+use tokio_util::sync::CancellationToken;
+
+const EPOCH: u32 = 1_700_000_000;
+
+/// What both builders are given.
+struct Bench {
+    folder: tempfile::TempDir,
+    snapshot: Snapshot,
+    cache: Arc<Cache>,
+    /// Bases by the name of their context.
+    bases: BTreeMap<String, Digest>,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let context = folder.path().join("context");
+        context::write(&context);
+        let snapshot = context::snapshot(&context);
+        let mut bench = Self { folder, snapshot, cache: Arc::new(Cache::in_memory()), bases: BTreeMap::new() };
+        for (name, dockerfile) in cases::BASES {
+            let built = bench.assemble(dockerfile, &bench.bases_store()).await;
+            let built = built.unwrap_or_else(|error| panic!("{name}: {}", explain(&error)));
+            bench.bases.insert((*name).to_owned(), built);
+        }
+        bench
+    }
+
+    fn bases_store(&self) -> PathBuf {
+        self.folder.path().join("bases")
+    }
+
+    fn args() -> BTreeMap<String, String> {
+        [("GIVEN", "given"), ("DEST", "/from-arg/")].map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    }
+
+    async fn assemble(&self, dockerfile: &str, store: &Path) -> Result<Digest, AssembleError> {
+        let mut contexts = BTreeMap::from([(String::new(), assemble::ContextSource::Snapshot(self.snapshot.clone()))]);
+        for (name, digest) in &self.bases {
+            let source = BaseSource { place: Place::Store(ContentStore::new(self.bases_store())), digest: *digest };
+            contexts.insert(name.clone(), assemble::ContextSource::Image(source));
+        }
+        let request = assemble::Request {
+            image: ImageName::new("tested"),
+            platform: Platform::of_this_machine(),
+            build_platform: Platform::of_this_machine(),
+            dockerfile: Source::new("Dockerfile", dockerfile),
+            target: None,
+            args: Self::args(),
+            contexts,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            bases: BTreeMap::new(),
+            output: Output::default(),
+            epoch: EPOCH,
+        };
+        let store = ContentStore::new(store);
+        let built = assemble::assemble(request, store, Arc::clone(&self.cache), CancellationToken::new()).await?;
+        Ok(built.digest)
+    }
+
+    async fn buildkit(&self, buildkit: &Buildkit, dockerfile: &str) -> Result<Digest, String> {
+        let contexts = self.bases.iter().map(|(name, digest)| {
+            let source = buildkit::ContextSource::Store { store: self.bases_store(), digest: *digest };
+            (name.clone(), source)
+        });
+        let request = buildkit::Request {
+            image: ImageName::new("tested"),
+            platform: Platform::of_this_machine(),
+            dockerfile: Source::new("Dockerfile", dockerfile),
+            context: self.snapshot.clone(),
+            contexts: contexts.filter(|(name, _)| dockerfile.contains(name.as_str())).collect(),
+            args: Self::args(),
+            target: None,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            ssh: BTreeMap::new(),
+            cache_from: Vec::new(),
+            cache_to: Vec::new(),
+            no_cache: false,
+            output: Output::default(),
+            source_date_epoch: Some(i64::from(EPOCH)),
+            timeout: Duration::from_secs(60),
+        };
+        let (sender, _receiver) = tokio::sync::mpsc::unbounded_channel();
+        let store = self.folder.path().join("buildkit");
+        let built = buildkit.build(request, &store, sender, CancellationToken::new()).await;
+        built.map(|built| built.digest).map_err(|error| format!("{error:?}"))
+    }
+
+    /// What differs between the two for one Dockerfile; nothing where both refuse it.
+    async fn differences(&self, buildkit: &Buildkit, dockerfile: &str, refused: bool) -> Vec<String> {
+        let ours_store = self.folder.path().join("ours");
+        let (ours, theirs) = tokio::join!(self.assemble(dockerfile, &ours_store), self.buildkit(buildkit, dockerfile));
+        match (ours, theirs) {
+            (Ok(ours), Ok(theirs)) => {
+                let ours = flatten::image(&[&ours_store, &self.bases_store()], ours);
+                let theirs = flatten::image(&[&self.folder.path().join("buildkit"), &self.bases_store()], theirs);
+                let mut found = flatten::compare(&ours, &theirs);
+                if refused {
+                    found.push("nobody refuses it".to_owned());
+                }
+                found
+            }
+            (Err(_), Err(_)) if refused => Vec::new(),
+            (Err(ours), Err(theirs)) => vec![format!("both refuse it: {}\n    BuildKit: {theirs:.600}", explain(&ours))],
+            (Ok(_), Err(theirs)) => vec![format!("only BuildKit refuses it: {theirs:.600}")],
+            (Err(ours), Ok(_)) => vec![format!("only we refuse it: {}", explain(&ours))],
+        }
+    }
+}
+
+fn explain(error: &AssembleError) -> String {
+    match error {
+        AssembleError::Refused(problem) | AssembleError::NeedsBuildkit(problem) => {
+            let place = problem.labels.first().map(|label| label.location.to_string()).unwrap_or_default();
+            format!("{} ({}) at {place}", problem.message, problem.code)
+        }
+        error => error.to_string(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_gives_what_buildkit_gives() {
+    if real::real("every_case_gives_what_buildkit_gives").is_none() {
+        return;
+    }
+    let bench = Bench::new().await;
+    let nobody: buildkit::CredentialsFor = Arc::new(|_| Box::pin(std::future::ready(None)));
+    let buildkit = Buildkit::connect(Address::DialStdio { builder: None }, nobody).await.unwrap();
+    let only = std::env::var("ORCHESTRATE_TEST_CASE").ok();
+    let cases = cases::EQUAL.iter().map(|case| (case, false)).chain(cases::REFUSED.iter().map(|case| (case, true)));
+    let cases: Vec<_> = cases.filter(|((name, _), _)| only.as_deref().is_none_or(|only| name.contains(only))).collect();
+    let mut report = String::new();
+    let mut differing = 0;
+    for batch in cases.chunks(6) {
+        let runs = batch.iter().map(|((_, dockerfile), refused)| bench.differences(&buildkit, dockerfile, *refused));
+        for (((name, _), _), found) in batch.iter().zip(futures::future::join_all(runs).await) {
+            differing += usize::from(!found.is_empty());
+            for line in found {
+                report.push_str(&format!("{name}: {line}\n"));
+            }
+        }
+    }
+    let count = cases.len();
+    assert!(differing == 0, "{differing} of {count} cases differ:\n{report}");
+    eprintln!("{count} cases, 0 differences");
+}
