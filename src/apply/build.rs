@@ -114,7 +114,10 @@ impl Parents<'_> {
         };
         let held: Vec<_> = made.held.iter().filter_map(reference).collect();
         let own = dependent.image.destinations.first().map(|destination| &destination.registry);
-        held.iter().find(|(registry, _)| Some(*registry) == own).or(held.first()).map(|(_, reference)| reference.clone())
+        held.iter()
+            .find(|(registry, _)| Some(*registry) == own)
+            .or(held.first())
+            .map(|(_, reference)| reference.clone())
     }
 
     /// The parent as a context: pulled, or from a folder of blobs.
@@ -159,7 +162,9 @@ fn request(
         // A reference that is written in the Dockerfile, or an image that is in no registry, comes as a named context.
         let name = match &used.written {
             Some(reference) => Some(reference.familiar()),
-            None if parents.pulled(image, &used.image).is_none() => placeholder(&used.image).parse().ok().map(|reference: crate::reference::Reference| reference.familiar()),
+            None if parents.pulled(image, &used.image).is_none() => {
+                placeholder(&used.image).parse().ok().map(|reference: crate::reference::Reference| reference.familiar())
+            }
             None => None,
         };
         if let (Some(name), Some(source)) = (name, parents.context(image, &used.image, &used.platform)) {

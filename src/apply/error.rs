@@ -34,7 +34,9 @@ pub enum ApplyError {
     #[error("{0}")]
     Workspace(#[from] workspace::Error),
     /// What was read back is not what was written.
-    #[error("{reference} holds {found} after it was given {written}\nhelp: the registry does not keep what it is sent; nothing was tagged")]
+    #[error(
+        "{reference} holds {found} after it was given {written}\nhelp: the registry does not keep what it is sent; nothing was tagged"
+    )]
     ReadBack {
         /// Repository and tag.
         reference: String,
@@ -44,7 +46,9 @@ pub enum ApplyError {
         found: String,
     },
     /// Somebody else moved a tag.
-    #[error("the tag {reference} was moved to {found} after it was planned; it was left alone\nhelp: run `orchestrate plan` again")]
+    #[error(
+        "the tag {reference} was moved to {found} after it was planned; it was left alone\nhelp: run `orchestrate plan` again"
+    )]
     TagMoved {
         /// Repository and tag.
         reference: String,

@@ -14,8 +14,8 @@ use super::publish::{Fresh, Publisher};
 use super::work::{ImageWork, Work};
 use crate::digest::{Digest, Key};
 use crate::event::Outcome;
-use crate::oci::{Descriptor, Index, RawManifest};
 use crate::name::ImageName;
+use crate::oci::{Descriptor, Index, RawManifest};
 use crate::plan::{self, Action, Plan, Reason, Step};
 use crate::platform::Platform;
 use crate::registry::{By, ContentStore};
@@ -101,11 +101,7 @@ async fn pinned_key(
 }
 
 /// The manifests of an image's platforms, read from its home where they are not known.
-async fn children(
-    shared: &Shared,
-    name: &ImageName,
-    made: &Made,
-) -> Result<BTreeMap<Platform, Digest>, ApplyError> {
+async fn children(shared: &Shared, name: &ImageName, made: &Made) -> Result<BTreeMap<Platform, Digest>, ApplyError> {
     let Some(image) = shared.work.images.get(name) else { return Ok(BTreeMap::new()) };
     if let (1, Some(platform)) = (image.platforms.len(), image.platforms.keys().next()) {
         return Ok(BTreeMap::from([(platform.clone(), made.digest)]));
@@ -138,12 +134,7 @@ pub fn platforms_of(raw: &RawManifest) -> BTreeMap<Platform, Digest> {
 }
 
 /// Builds all platforms of an image, once for all images with this key.
-async fn build_once(
-    shared: &Shared,
-    step: &Step,
-    image: &ImageWork,
-    made: &MadeImages,
-) -> Result<Fresh, ApplyError> {
+async fn build_once(shared: &Shared, step: &Step, image: &ImageWork, made: &MadeImages) -> Result<Fresh, ApplyError> {
     let cell = {
         let mut built = shared.built.lock().expect("nothing panics while it holds the lock");
         Arc::clone(built.entry(step.key).or_default())

@@ -140,7 +140,13 @@ impl Publisher<'_> {
         self.copy_between(from, index, digest, None).await
     }
 
-    async fn copy_between(&self, from: usize, to: usize, digest: Digest, pinned: Option<Key>) -> Result<(), ApplyError> {
+    async fn copy_between(
+        &self,
+        from: usize,
+        to: usize,
+        digest: Digest,
+        pinned: Option<Key>,
+    ) -> Result<(), ApplyError> {
         let (source, target) = (self.repository(from), self.repository(to));
         self.phase(Phase::Blobs, to);
         let stats = copy_image(&source, &target, &digest, BLOBS_AT_ONCE)
@@ -225,7 +231,8 @@ impl Publisher<'_> {
         self.phase(Phase::Record, index);
         let document = self.document(index, digest, pinned);
         let failed = |what: &str, tag: &str| ApplyError::registry(format!("{what} {repository}:{tag}"));
-        let keys: Vec<Key> = pinned.into_iter().filter(|pinned| *pinned != self.step.key).chain([self.step.key]).collect();
+        let keys: Vec<Key> =
+            pinned.into_iter().filter(|pinned| *pinned != self.step.key).chain([self.step.key]).collect();
         for tag in keys.iter().map(Key::tag) {
             let attached = repository.attach_record(&raw.descriptor(), &tag, &document.to_bytes()).await;
             attached.map_err(failed("attaching the record of", &tag))?;

@@ -58,7 +58,10 @@ impl Schedule {
             weight == 0 || used == 0 || used + weight <= self.jobs
         };
         let ready = self.waiting.iter().filter(|(_, needs)| needs.is_empty()).map(|(name, _)| name);
-        let next = ready.filter(|name| fits(name)).max_by_key(|name| (self.path.get(*name).copied(), std::cmp::Reverse(*name)))?.clone();
+        let next = ready
+            .filter(|name| fits(name))
+            .max_by_key(|name| (self.path.get(*name).copied(), std::cmp::Reverse(*name)))?
+            .clone();
         self.waiting.remove(&next);
         self.running.insert(next.clone());
         Some(next)
@@ -111,7 +114,8 @@ mod tests {
                 })
             })
             .collect();
-        let plan = serde_json::json!({ "format": 1, "project": "x", "observed": true, "images": images, "functions": [] });
+        let plan =
+            serde_json::json!({ "format": 1, "project": "x", "observed": true, "images": images, "functions": [] });
         Schedule::new(&serde_json::from_value(plan).unwrap(), jobs)
     }
 
@@ -121,7 +125,10 @@ mod tests {
 
     #[test]
     fn the_longest_path_starts_first_and_jobs_bound_the_weight() {
-        let mut schedule = schedule(2, &[("a", &[]), ("base", &[]), ("label", &["base"]), ("x", &["label"]), ("b!", &[]), ("k=", &[])]);
+        let mut schedule = schedule(
+            2,
+            &[("a", &[]), ("base", &[]), ("label", &["base"]), ("x", &["label"]), ("b!", &[]), ("k=", &[])],
+        );
         assert_eq!(all(&mut schedule), ["base", "a", "k="]);
         schedule.succeeded(&ImageName::new("base"));
         assert_eq!(all(&mut schedule), ["label"]);

@@ -10,8 +10,10 @@ use clap::{Args, Parser, Subcommand};
 /// if its inputs changed; everything else that its tags need is a manifest PUT in the registry.
 #[derive(Debug, Parser)]
 #[command(name = "orchestrate", version, max_term_width = 110, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done · 1 a build, push or deploy failed · 2 the command line or a file is wrong · \
-3 no daemon, credentials or network · 4 the saved plan is stale · 5 plan --exit-code: there are changes · 130 interrupted")]
+#[command(
+    after_help = "Exit codes: 0 done · 1 a build, push or deploy failed · 2 the command line or a file is wrong · \
+3 no daemon, credentials or network · 4 the saved plan is stale · 5 plan --exit-code: there are changes · 130 interrupted"
+)]
 pub struct Arguments {
     /// Flags that every command takes.
     #[command(flatten)]

@@ -67,7 +67,10 @@ pub fn load(settings: &Settings) -> Result<Loaded, Failure> {
         host_platform: Platform::of_this_machine(),
     };
     let read = |path: &str| {
-        workspace.read_source(path).map(|source| source.map(|source| source.text().to_owned())).map_err(|error| error.to_string())
+        workspace
+            .read_source(path)
+            .map(|source| source.map(|source| source.text().to_owned()))
+            .map_err(|error| error.to_string())
     };
     let glob = |pattern: &str| workspace.glob(pattern).map_err(|error| error.to_string());
     let resolved = manifest::resolve(&manifest, &choices, &Files { read: &read, glob: &glob })?;
@@ -191,7 +194,9 @@ impl Loaded {
             let source = Source::new("command line", name);
             let problem = Problem::error(Code::UnknownSelection, format!("no image is called `{name}`"));
             let problem = problem.at(&source.at(0, name.len()), "");
-            Failure::Problems(problem.help(hint.unwrap_or_else(|| "`orchestrate graph` lists the images".to_owned())).into())
+            Failure::Problems(
+                problem.help(hint.unwrap_or_else(|| "`orchestrate graph` lists the images".to_owned())).into(),
+            )
         })
     }
 }

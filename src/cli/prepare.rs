@@ -148,13 +148,16 @@ async fn configs(
     let mut configs = BaseConfigs::new();
     for ((reference, platform), digest) in wanted {
         let path = folder.join(format!("{}.json", digest.hex()));
-        let kept = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<crate::oci::ImageConfig>(&bytes).ok());
+        let kept =
+            std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<crate::oci::ImageConfig>(&bytes).ok());
         let config = match kept {
             Some(config) => config,
             None if settings.offline => {
                 return Err(Failure::Message {
                     exit: Exit::Surroundings,
-                    message: format!("the configuration of `{reference}` is not known, and --offline forbids to ask for it"),
+                    message: format!(
+                        "the configuration of `{reference}` is not known, and --offline forbids to ask for it"
+                    ),
                     help: Some("plan once without --offline; it is kept".to_owned()),
                 });
             }
@@ -218,8 +221,7 @@ fn keys(
                 .expect("every pin was found, and the graph's order puts bases first");
             let dockerfile = wired.dockerfiles[&image.dockerfile.value].clone();
             let pins = fingerprint.outside.iter().map(|(place, pin)| (place.clone(), pin.digest)).collect();
-            let work =
-                PlatformWork { recipe: recipe.clone(), fingerprint, dockerfile, contexts: read.snapshots, pins };
+            let work = PlatformWork { recipe: recipe.clone(), fingerprint, dockerfile, contexts: read.snapshots, pins };
             platforms.insert(platform.clone(), work);
         }
         facts.insert(name.clone(), image_facts(loaded, image, &platforms, dropped));
@@ -278,10 +280,7 @@ struct ReadContexts {
 }
 
 /// All contexts of all images at once, so that each is walked and each file hashed once.
-fn read_contexts(
-    loaded: &mut Loaded,
-    wired: &Wired,
-) -> Result<BTreeMap<(ImageName, Platform), ReadContexts>, Failure> {
+fn read_contexts(loaded: &mut Loaded, wired: &Wired) -> Result<BTreeMap<(ImageName, Platform), ReadContexts>, Failure> {
     let mut problems = Problems::new();
     let mut folders: BTreeMap<String, Context> = BTreeMap::new();
     let mut ignores = BTreeMap::new();
@@ -321,7 +320,14 @@ fn read_contexts(
                     (&folders[folder], ignore, &no_inputs, &named.location)
                 };
                 let reads = known.then_some(&reads[..]);
-                requests.push(ContextRequest { context: context_of, ignore, reads, inputs, modes: image.modes, location });
+                requests.push(ContextRequest {
+                    context: context_of,
+                    ignore,
+                    reads,
+                    inputs,
+                    modes: image.modes,
+                    location,
+                });
                 owners.push((name.clone(), platform.clone(), context.clone()));
             }
         }

@@ -7,7 +7,9 @@ use super::exit::Failure;
 use super::settings::Settings;
 use crate::exec::buildkit::CredentialsFor;
 use crate::project::{Project, Registry, RegistryKind};
-use crate::registry::{Client, Credential, Credentials, DockerCredentials, DockerEnvironment, Proxies, Repository, RepositoryName};
+use crate::registry::{
+    Client, Credential, Credentials, DockerCredentials, DockerEnvironment, Proxies, Repository, RepositoryName,
+};
 
 /// The client, and who we are.
 pub struct Registries {
@@ -69,13 +71,21 @@ fn endpoint(registry: &Registry) -> Option<(String, String)> {
     let host = prefix.split('/').next()?.to_owned();
     match &registry.kind {
         RegistryKind::Oci { scheme, host, .. } => Some((host.clone(), format!("{scheme}://{host}"))),
-        RegistryKind::Ecr { url: Some(url), .. } | RegistryKind::EcrPublic { url: Some(url), .. } => Some((host, url.clone())),
+        RegistryKind::Ecr { url: Some(url), .. } | RegistryKind::EcrPublic { url: Some(url), .. } => {
+            Some((host, url.clone()))
+        }
         _ => None,
     }
 }
 
 /// A repository of a registry of the manifest. `root` is the folder of the manifest.
-pub fn open(client: &Client, project: &Project, root: &std::path::Path, registry: &str, repository: &str) -> Repository {
+pub fn open(
+    client: &Client,
+    project: &Project,
+    root: &std::path::Path,
+    registry: &str,
+    repository: &str,
+) -> Repository {
     let declared = project.registries.values().find(|declared| declared.name.as_str() == registry);
     if let Some(RegistryKind::Layout { path }) = declared.map(|declared| &declared.kind) {
         return Repository::layout(root.join(path).join(repository));

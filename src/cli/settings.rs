@@ -61,7 +61,10 @@ impl Settings {
         let directory = common.directory.as_ref().map_or_else(|| here.clone(), |directory| here.join(directory));
         let path = directory.join(&common.file);
         let (Some(parent), Some(file)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
-            return Err(Failure::wrong(format!("`{}` is not a file name", common.file.display()), "name a file with -f"));
+            return Err(Failure::wrong(
+                format!("`{}` is not a file name", common.file.display()),
+                "name a file with -f",
+            ));
         };
         let root = parent.canonicalize().map_err(|error| {
             Failure::wrong(format!("cannot open the folder `{}`: {error}", parent.display()), "check -C and -f")

@@ -86,7 +86,8 @@ fn normal(text: &str) -> String {
 
 fn unknown_tag(text: &str, tag: &str, tags: &BTreeMap<String, ImageName>) -> Problem {
     let message = format!("the repository of `{text}` is one of this manifest, but no image publishes the tag `{tag}`");
-    let near = did_you_mean(tag, tags.keys().map(String::as_str)).map(|hint| format!("{hint} otherwise ")).unwrap_or_default();
+    let near =
+        did_you_mean(tag, tags.keys().map(String::as_str)).map(|hint| format!("{hint} otherwise ")).unwrap_or_default();
     let image = tags.values().next().map_or("x", ImageName::as_str);
     Problem::error(Code::UnknownTag, message).help(format!(
         "{near}say what is meant: `contexts: {{ \"{text}\": {{ image: {image} }} }}` on the image to build on ours, \

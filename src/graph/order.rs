@@ -151,8 +151,9 @@ fn shortest_cycle<'a>(
 fn cycle_problem(cycle: &[(&ImageName, &Edge)]) -> Problem {
     let mut names: Vec<&str> = cycle.iter().map(|(name, _)| name.as_str()).collect();
     names.extend(names.first().copied());
-    let mut problem = Problem::error(Code::Cycle, format!("images build on each other in a circle: {}", names.join(" -> ")))
-        .help("take one of these edges away");
+    let mut problem =
+        Problem::error(Code::Cycle, format!("images build on each other in a circle: {}", names.join(" -> ")))
+            .help("take one of these edges away");
     for (name, edge) in cycle {
         problem = problem.at(&edge.location, format!("`{name}` builds on `{}`", edge.to));
     }

@@ -123,7 +123,14 @@ pub fn recipe(
     // Volatile values are kept out of what counts wherever an instruction carries them on.
     let volatile = image.args.iter().any(|(name, arg)| arg.volatile && analysis.args.contains_key(name));
     let counting = if volatile { analyze(&args_of(image, platform, true))? } else { analysis.clone() };
-    let mut found = Found { image, platform, sources, parents: Vec::new(), outside: Vec::new(), problems: analysis.warnings.clone() };
+    let mut found = Found {
+        image,
+        platform,
+        sources,
+        parents: Vec::new(),
+        outside: Vec::new(),
+        problems: analysis.warnings.clone(),
+    };
     for (index, used) in analysis.references.iter().enumerate() {
         found.reference(index, used);
     }
@@ -178,7 +185,9 @@ impl Found<'_> {
                 platform: used.platform.clone(),
                 location: used.location.clone(),
             }),
-            Err(problem) => self.problems.push(problem.at(&used.location, "").at(&self.image.location, "for this image")),
+            Err(problem) => {
+                self.problems.push(problem.at(&used.location, "").at(&self.image.location, "for this image"))
+            }
         }
     }
 
@@ -210,7 +219,11 @@ impl Found<'_> {
             self.problems.push(
                 Problem::error(
                     Code::MissingPlatform,
-                    format!("`{}` is built for {platform}, but `{name}` is made for {} alone", self.image.name, has.join(", ")),
+                    format!(
+                        "`{}` is built for {platform}, but `{name}` is made for {} alone",
+                        self.image.name,
+                        has.join(", ")
+                    ),
                 )
                 .at(&location, "")
                 .at(&parent.location, "made for other platforms")
@@ -235,10 +248,16 @@ impl Found<'_> {
                 self.problems.push(
                     Problem::error(
                         Code::UnusedRef,
-                        format!("the arg `{name}` names an image, but nothing that `{}` builds reads it", self.image.name),
+                        format!(
+                            "the arg `{name}` names an image, but nothing that `{}` builds reads it",
+                            self.image.name
+                        ),
                     )
                     .at(&arg.location, "")
-                    .help(format!("declare `ARG {name}` in {} and use it, or remove the arg", self.image.dockerfile.value)),
+                    .help(format!(
+                        "declare `ARG {name}` in {} and use it, or remove the arg",
+                        self.image.dockerfile.value
+                    )),
                 );
             }
         }
@@ -263,7 +282,8 @@ impl Found<'_> {
                         location: context.location.clone(),
                     }),
                     Err(error) => {
-                        self.problems.push(Problem::error(Code::BadReference, error.to_string()).at(&context.location, ""));
+                        self.problems
+                            .push(Problem::error(Code::BadReference, error.to_string()).at(&context.location, ""));
                     }
                 },
                 NamedContext::Folder(_) => {}

@@ -68,5 +68,7 @@ fn unknown(project: &Project, pattern: &str) -> Problem {
     let some: Vec<&str> = candidates.iter().take(12).copied().collect();
     Problem::error(Code::UnknownSelection, format!("no image and no group is called `{pattern}`"))
         .at(&source.at(0, pattern.len()), "")
-        .help(hint.unwrap_or_else(|| format!("there are: {}{}", some.join(", "), if candidates.len() > 12 { ", ..." } else { "" })))
+        .help(hint.unwrap_or_else(|| {
+            format!("there are: {}{}", some.join(", "), if candidates.len() > 12 { ", ..." } else { "" })
+        }))
 }

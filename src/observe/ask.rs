@@ -48,7 +48,10 @@ impl Observer<'_> {
     ///
     /// # Errors
     /// The first registry that cannot be asked.
-    pub async fn published(&self, wanted: &[Wanted]) -> Result<BTreeMap<ImageName, Vec<ObservedDestination>>, ObserveError> {
+    pub async fn published(
+        &self,
+        wanted: &[Wanted],
+    ) -> Result<BTreeMap<ImageName, Vec<ObservedDestination>>, ObserveError> {
         let mut questions = Vec::new();
         for image in wanted {
             for (index, destination) in image.destinations.iter().enumerate() {
@@ -109,19 +112,23 @@ impl Observer<'_> {
                     }
                 }
             }
-            standing.into_iter().min_by_key(|(fixed, public, index, ..)| (*fixed, *public, *index)).map(|found| (&image.image, found))
+            standing
+                .into_iter()
+                .min_by_key(|(fixed, public, index, ..)| (*fixed, *public, *index))
+                .map(|found| (&image.image, found))
         });
         let candidates: Vec<_> = candidates.collect();
-        let previous: Vec<_> = stream::iter(candidates.into_iter().map(|(image, (_, _, index, tag, digest))| async move {
-            let Some(repository) = self.open(image, index) else { return Ok(None) };
-            let record = repository.any_record(digest).await.map_err(|error| cannot(image, &repository, error))?;
-            let document = record.and_then(|bytes| Document::from_bytes(&bytes));
-            let records = document.map(|document| document.records).unwrap_or_default();
-            Ok::<_, ObserveError>(Some((image.clone(), Previous { tag, digest, records })))
-        }))
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await?;
+        let previous: Vec<_> =
+            stream::iter(candidates.into_iter().map(|(image, (_, _, index, tag, digest))| async move {
+                let Some(repository) = self.open(image, index) else { return Ok(None) };
+                let record = repository.any_record(digest).await.map_err(|error| cannot(image, &repository, error))?;
+                let document = record.and_then(|bytes| Document::from_bytes(&bytes));
+                let records = document.map(|document| document.records).unwrap_or_default();
+                Ok::<_, ObserveError>(Some((image.clone(), Previous { tag, digest, records })))
+            }))
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
         Ok(previous.into_iter().flatten().collect())
     }
 
@@ -134,13 +141,18 @@ impl Observer<'_> {
     ///
     /// # Errors
     /// If the registry cannot be asked.
-    pub async fn children(&self, image: &ImageName, digest: Digest) -> Result<BTreeMap<Platform, Digest>, ObserveError> {
+    pub async fn children(
+        &self,
+        image: &ImageName,
+        digest: Digest,
+    ) -> Result<BTreeMap<Platform, Digest>, ObserveError> {
         let platforms = self.project.images.get(image).map(|image| image.platforms.clone()).unwrap_or_default();
         if let [only] = &platforms[..] {
             return Ok(BTreeMap::from([(only.clone(), digest)]));
         }
         let Some(repository) = self.open(image, 0) else { return Ok(BTreeMap::new()) };
-        let raw = repository.get_manifest(By::Digest(digest)).await.map_err(|error| cannot(image, &repository, error))?;
+        let raw =
+            repository.get_manifest(By::Digest(digest)).await.map_err(|error| cannot(image, &repository, error))?;
         Ok(match raw.map(|raw| raw.contents()) {
             Some(Ok(Contents::Index(index))) => index
                 .manifests

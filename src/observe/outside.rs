@@ -63,7 +63,10 @@ pub async fn pin_of(client: &Client, reference: &Reference, platform: &Platform)
         return Ok(raw.digest());
     }
     let Ok(Contents::Index(index)) = raw.contents() else {
-        return Err(OutsideError::NotAnImage { reference: reference.clone(), why: "its index cannot be read".to_owned() });
+        return Err(OutsideError::NotAnImage {
+            reference: reference.clone(),
+            why: "its index cannot be read".to_owned(),
+        });
     };
     let fits = |wanted: &Platform| {
         index.manifests.iter().find(|child| {

@@ -59,7 +59,14 @@ fn run_images<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = (&'a Image, &'a 
     order.filter_map(|name| Some((facts.project.images.get(name)?, facts.images.get(name)?)))
 }
 
-fn wanted_tag(tag: String, git: bool, fixed: bool, on_change: bool, known: &ImageFacts, facts: &Facts<'_>) -> WantedTag {
+fn wanted_tag(
+    tag: String,
+    git: bool,
+    fixed: bool,
+    on_change: bool,
+    known: &ImageFacts,
+    facts: &Facts<'_>,
+) -> WantedTag {
     match known.uncommitted.first() {
         Some(_) if git && facts.choices.allow_dirty => {
             WantedTag { tag: format!("{tag}-dirty-{}", known.key.short()), fixed, on_change, dirty: None }
@@ -69,11 +76,7 @@ fn wanted_tag(tag: String, git: bool, fixed: bool, on_change: bool, known: &Imag
     }
 }
 
-fn claimed_twice(
-    place: &(String, String),
-    one: (&ImageName, &Location),
-    other: (&ImageName, &Location),
-) -> Problem {
+fn claimed_twice(place: &(String, String), one: (&ImageName, &Location), other: (&ImageName, &Location)) -> Problem {
     Problem::error(Code::TagConflict, format!("two images claim the tag `{}:{}`", place.0, place.1))
         .at(one.1, format!("`{}` claims it here", one.0))
         .at(other.1, format!("`{}` claims it here", other.0))

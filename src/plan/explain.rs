@@ -43,7 +43,10 @@ pub fn explain(plan: &Plan) -> Causes {
         let mut reached: BTreeSet<&ImageName> = root.images.iter().collect();
         let mut cascades = Vec::new();
         for step in &builds {
-            let dragged = step.reasons.iter().any(|reason| matches!(reason, Reason::Image { image, .. } if reached.contains(image)));
+            let dragged = step
+                .reasons
+                .iter()
+                .any(|reason| matches!(reason, Reason::Image { image, .. } if reached.contains(image)));
             if dragged && reached.insert(&step.name) {
                 cascades.push(step.name.clone());
             }

@@ -224,7 +224,8 @@ pub enum Blocker {
 impl Plan {
     /// Whether there is anything to do.
     pub fn has_changes(&self) -> bool {
-        self.images.iter().any(|step| step.action != Action::Keep) || self.functions.iter().any(|f| f.action == "deploy")
+        self.images.iter().any(|step| step.action != Action::Keep)
+            || self.functions.iter().any(|f| f.action == "deploy")
     }
 
     /// The step of an image.

@@ -75,7 +75,9 @@ impl<W: Write> Human<W> {
         self.line(&format!("{head} {} ({requests} registry requests)", parts.join(", ")));
         match receipt.outcome {
             RunOutcome::Succeeded => {}
-            RunOutcome::Failed => self.line("no tag was moved for what failed; run the same command again to go on where it stopped"),
+            RunOutcome::Failed => {
+                self.line("no tag was moved for what failed; run the same command again to go on where it stopped")
+            }
             RunOutcome::Interrupted => self.line("run the same command again to go on where it stopped"),
         }
     }
@@ -111,17 +113,16 @@ impl<W: Write + Send> Reporter for Human<W> {
                 let state = if *cached { format!("{step} (cached)") } else { step.clone() };
                 self.state(image.as_str(), &state, *done);
             }
-            Kind::Output { image, step, line, .. } => {
-                match &mut self.out {
-                    Out::Live(live) => live.set(image.as_str(), &format!("{step} | {line}")),
-                    Out::Lines(out) => drop(writeln!(out, "{image} | {line}")),
-                }
-            }
+            Kind::Output { image, step, line, .. } => match &mut self.out {
+                Out::Live(live) => live.set(image.as_str(), &format!("{step} | {line}")),
+                Out::Lines(out) => drop(writeln!(out, "{image} | {line}")),
+            },
             Kind::Size { image, reference, bytes: size, layers } => {
                 self.state(image.as_str(), &format!("{} in {layers} layers, to {reference}", bytes(*size)), true);
             }
             Kind::BlobsSent { image, reference, sent, bytes: size, mounted, existing } => {
-                let text = format!("{reference}: {sent} blobs sent ({}), {mounted} mounted, {existing} there", bytes(*size));
+                let text =
+                    format!("{reference}: {sent} blobs sent ({}), {mounted} mounted, {existing} there", bytes(*size));
                 self.state(image.as_str(), &text, self.verbose);
             }
             Kind::Adopted { image, digest, .. } => {

@@ -65,7 +65,10 @@ impl<W: Write> Live<W> {
         self.drawn = shown.len();
         for line in shown {
             let seconds = line.since.elapsed().as_secs();
-            let text: String = format!("{:>4}s {}  {}", seconds, line.name, line.state).chars().take(self.style.width.saturating_sub(1)).collect();
+            let text: String = format!("{:>4}s {}  {}", seconds, line.name, line.state)
+                .chars()
+                .take(self.style.width.saturating_sub(1))
+                .collect();
             screen.push_str(&self.style.dim(&text));
             screen.push('\n');
         }

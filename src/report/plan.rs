@@ -39,7 +39,8 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
         Action::Build => style.strong(&word),
     };
     let pad = " ".repeat(width.saturating_sub(step.name.as_str().width()));
-    let mut why: Vec<String> = step.reasons.iter().take(if verbose { usize::MAX } else { 3 }).map(reason_text).collect();
+    let mut why: Vec<String> =
+        step.reasons.iter().take(if verbose { usize::MAX } else { 3 }).map(reason_text).collect();
     if step.reasons.len() > why.len() {
         why.push(format!("and {} more", step.reasons.len() - why.len()));
     }
@@ -49,14 +50,22 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
         _ => "",
     };
     let why = why.join("; ");
-    let _ = writeln!(text, "{}", format!("{word}  {}{pad} {}  {}", step.name, style.dim(&format!("{executor:<9}")), why).trim_end());
+    let _ = writeln!(
+        text,
+        "{}",
+        format!("{word}  {}{pad} {}  {}", step.name, style.dim(&format!("{executor:<9}")), why).trim_end()
+    );
     let indent = " ".repeat(9);
     if step.action == Action::Build || verbose {
         if let (Executor::Buildkit, Some(because), true) = (step.executor, &step.executor_because, verbose) {
             let _ = writeln!(text, "{indent}{}", style.dim(&format!("buildkit because of {because}")));
         }
         if let Some(path) = step.uncommitted.first() {
-            let more = if step.uncommitted.len() > 1 { format!(" and {} more", step.uncommitted.len() - 1) } else { String::new() };
+            let more = if step.uncommitted.len() > 1 {
+                format!(" and {} more", step.uncommitted.len() - 1)
+            } else {
+                String::new()
+            };
             let _ = writeln!(text, "{indent}{}", style.warn(&format!("uncommitted: {path}{more}")));
         }
     }

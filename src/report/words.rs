@@ -75,7 +75,9 @@ pub fn reason_text(reason: &Reason) -> String {
         Reason::Forced => "--rebuild".to_owned(),
         Reason::Format { old, new } => format!("the key's format went from {old} to {new}"),
         Reason::Platform { old, new } => format!("platform {}", from_to(old.as_ref(), new.as_ref())),
-        Reason::Stage { stage, old, new } => format!("stage {stage}: instruction {}", from_to(old.as_ref(), new.as_ref())),
+        Reason::Stage { stage, old, new } => {
+            format!("stage {stage}: instruction {}", from_to(old.as_ref(), new.as_ref()))
+        }
         Reason::Arg { name, old, new } => format!("arg {name} {}", from_to(old.as_ref(), new.as_ref())),
         Reason::File { context, path, change } => file_text(context.as_ref(), path, *change),
         Reason::Image { image, .. } => format!("builds on {image}, which changed"),

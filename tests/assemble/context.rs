@@ -50,7 +50,9 @@ pub fn write(root: &Path) {
     let long = root.join("long").join("d".repeat(200));
     fs::create_dir_all(&long).unwrap();
     fs::write(long.join(format!("{}.txt", "f".repeat(150))), "long\n").unwrap();
-    for (folder, mode) in [("empty", 0o755), ("empties/inner", 0o755), ("modes/sticky", 0o1777), ("modes/group", 0o2775)] {
+    for (folder, mode) in
+        [("empty", 0o755), ("empties/inner", 0o755), ("modes/sticky", 0o1777), ("modes/group", 0o2775)]
+    {
         fs::create_dir_all(root.join(folder)).unwrap();
         fs::set_permissions(root.join(folder), fs::Permissions::from_mode(mode)).unwrap();
     }
@@ -71,7 +73,8 @@ pub fn write(root: &Path) {
     fs::write(root.join("etc/passwd"), passwd).unwrap();
     fs::write(root.join("etc/group"), "root:x:0:\napp:x:5678:\nstaff:x:50:app\n").unwrap();
     fs::create_dir_all(root.join("big")).unwrap();
-    fs::write(root.join("big/three-blocks"), (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+    fs::write(root.join("big/three-blocks"), (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>())
+        .unwrap();
     archives(root);
 }
 
@@ -142,7 +145,10 @@ fn archives(root: &Path) {
             Entry("a-third", Link, "first", 0o644, 0),
         ]),
     );
-    write("dots.tar", &tar_of(&[Entry("../../out.txt", Regular, "out\n", 0o644, 0), Entry("in.txt", Regular, "in\n", 0o644, 0)]));
+    write(
+        "dots.tar",
+        &tar_of(&[Entry("../../out.txt", Regular, "out\n", 0o644, 0), Entry("in.txt", Regular, "in\n", 0o644, 0)]),
+    );
     write("rooted.tar", &tar_of(&[Entry("/etc/rooted", Regular, "rooted\n", 0o644, 0)]));
     write(
         "through.tar",
@@ -206,7 +212,10 @@ pub fn snapshot(root: &Path) -> Snapshot {
                 FileKind::Link { target: escape(fs::read_link(entry.path()).unwrap().as_os_str().as_bytes()) }
             } else {
                 let content = fs::read(entry.path()).unwrap();
-                FileKind::File { hash: ContentHash::from_bytes(*blake3::hash(&content).as_bytes()), size: metadata.len() }
+                FileKind::File {
+                    hash: ContentHash::from_bytes(*blake3::hash(&content).as_bytes()),
+                    size: metadata.len(),
+                }
             };
             entries.push(FileEntry { path, kind, mode });
         }

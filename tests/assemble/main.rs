@@ -24,6 +24,15 @@ use tokio_util::sync::CancellationToken;
 
 const EPOCH: u32 = 1_700_000_000;
 
+/// What both builders must come to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Equal,
+    Refused,
+    /// The one or the other, but both the same.
+    Either,
+}
+
 /// What both builders are given.
 struct Bench {
     folder: tempfile::TempDir,
@@ -111,8 +120,8 @@ impl Bench {
         built.map(|built| built.digest).map_err(|error| format!("{error:?}"))
     }
 
-    /// What differs between the two for one Dockerfile; nothing where both refuse it.
-    async fn differences(&self, buildkit: &Buildkit, dockerfile: &str, refused: bool) -> Vec<String> {
+    /// What differs between the two for one Dockerfile; nothing where both refuse it and may.
+    async fn differences(&self, buildkit: &Buildkit, dockerfile: &str, outcome: Outcome) -> Vec<String> {
         let ours_store = self.folder.path().join("ours");
         let (ours, theirs) = tokio::join!(self.assemble(dockerfile, &ours_store), self.buildkit(buildkit, dockerfile));
         match (ours, theirs) {
@@ -120,13 +129,15 @@ impl Bench {
                 let ours = flatten::image(&[&ours_store, &self.bases_store()], ours);
                 let theirs = flatten::image(&[&self.folder.path().join("buildkit"), &self.bases_store()], theirs);
                 let mut found = flatten::compare(&ours, &theirs);
-                if refused {
+                if outcome == Outcome::Refused {
                     found.push("nobody refuses it".to_owned());
                 }
                 found
             }
-            (Err(_), Err(_)) if refused => Vec::new(),
-            (Err(ours), Err(theirs)) => vec![format!("both refuse it: {}\n    BuildKit: {theirs:.600}", explain(&ours))],
+            (Err(_), Err(_)) if outcome != Outcome::Equal => Vec::new(),
+            (Err(ours), Err(theirs)) => {
+                vec![format!("both refuse it: {}\n    BuildKit: {theirs:.600}", explain(&ours))]
+            }
             (Ok(_), Err(theirs)) => vec![format!("only BuildKit refuses it: {theirs:.600}")],
             (Err(ours), Ok(_)) => vec![format!("only we refuse it: {}", explain(&ours))],
         }
@@ -152,16 +163,20 @@ async fn every_case_gives_what_buildkit_gives() {
     let nobody: buildkit::CredentialsFor = Arc::new(|_| Box::pin(std::future::ready(None)));
     let buildkit = Buildkit::connect(Address::DialStdio { builder: None }, nobody).await.unwrap();
     let only = std::env::var("ORCHESTRATE_TEST_CASE").ok();
-    let cases = cases::EQUAL.iter().map(|case| (case, false)).chain(cases::REFUSED.iter().map(|case| (case, true)));
-    let cases: Vec<_> = cases.filter(|((name, _), _)| only.as_deref().is_none_or(|only| name.contains(only))).collect();
+    let generated = cases::generated(60);
+    let fixed = |list: &'static [(&str, &str)], outcome| list.iter().map(move |(name, text)| (*name, *text, outcome));
+    let cases = fixed(cases::EQUAL, Outcome::Equal)
+        .chain(fixed(cases::REFUSED, Outcome::Refused))
+        .chain(generated.iter().map(|(name, text)| (name.as_str(), text.as_str(), Outcome::Either)));
+    let cases: Vec<_> = cases.filter(|(name, ..)| only.as_deref().is_none_or(|only| name.contains(only))).collect();
     let mut report = String::new();
     let mut differing = 0;
     for batch in cases.chunks(6) {
-        let runs = batch.iter().map(|((_, dockerfile), refused)| bench.differences(&buildkit, dockerfile, *refused));
-        for (((name, _), _), found) in batch.iter().zip(futures::future::join_all(runs).await) {
+        let runs = batch.iter().map(|(_, dockerfile, outcome)| bench.differences(&buildkit, dockerfile, *outcome));
+        for ((name, dockerfile, _), found) in batch.iter().zip(futures::future::join_all(runs).await) {
             differing += usize::from(!found.is_empty());
             for line in found {
-                report.push_str(&format!("{name}: {line}\n"));
+                report.push_str(&format!("{name}: {line}\n    in {dockerfile:?}\n"));
             }
         }
     }

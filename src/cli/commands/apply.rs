@@ -53,9 +53,10 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
 
 fn read_plan(path: &std::path::Path) -> Result<Plan, Failure> {
     let help = "make one with `orchestrate plan --out FILE`";
-    let bytes =
-        std::fs::read(path).map_err(|error| Failure::wrong(format!("cannot read `{}`: {error}", path.display()), help))?;
-    serde_json::from_slice(&bytes).map_err(|error| Failure::wrong(format!("`{}` is not a plan: {error}", path.display()), help))
+    let bytes = std::fs::read(path)
+        .map_err(|error| Failure::wrong(format!("cannot read `{}`: {error}", path.display()), help))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::wrong(format!("`{}` is not a plan: {error}", path.display()), help))
 }
 
 fn receipt_json(receipt: &Receipt) -> String {
@@ -74,16 +75,21 @@ fn write_lock(planned: &Planned) -> Result<(), Failure> {
 
 async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArguments) -> Result<Receipt, Failure> {
     let address = match &arguments.buildkit {
-        Some(text) => Address::parse(text).map_err(|error| Failure::wrong(error.to_string(), "use unix:///path or tcp://host:port"))?,
+        Some(text) => Address::parse(text)
+            .map_err(|error| Failure::wrong(error.to_string(), "use unix:///path or tcp://host:port"))?,
         None => Address::DialStdio { builder: arguments.builder.clone() },
     };
     let Planned { loaded, prepared, registries, repositories, plan } = planned;
     let state = loaded.workspace.make_state_folder().map_err(|error| {
-        Failure::surroundings(error.to_string(), Some("apply keeps blobs and its receipt in the folder of the manifest".to_owned()))
+        Failure::surroundings(
+            error.to_string(),
+            Some("apply keeps blobs and its receipt in the folder of the manifest".to_owned()),
+        )
     })?;
-    let blobs = tempfile::Builder::new().prefix("build-").tempdir_in(&state).map_err(|error| {
-        Failure::surroundings(format!("cannot write to `{}`: {error}", state.display()), None)
-    })?;
+    let blobs = tempfile::Builder::new()
+        .prefix("build-")
+        .tempdir_in(&state)
+        .map_err(|error| Failure::surroundings(format!("cannot write to `{}`: {error}", state.display()), None))?;
     let work = Work {
         project: loaded.project.clone(),
         images: prepared.images,

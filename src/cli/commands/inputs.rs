@@ -58,7 +58,11 @@ fn file(context: &str, platform: &Platform, entry: &FileEntry, reads: &[Read]) -
         FileKind::File { hash, .. } => ("file", Some(hash.to_string())),
         FileKind::Link { target } => ("link", Some(target.clone())),
     };
-    let because: Vec<String> = reads.iter().filter(|read| may_read(read, entry)).map(|read| format!("{} ({})", read.text, read.location)).collect();
+    let because: Vec<String> = reads
+        .iter()
+        .filter(|read| may_read(read, entry))
+        .map(|read| format!("{} ({})", read.text, read.location))
+        .collect();
     json!({
         "path": entry.path, "kind": kind, "hash": hash, "mode": format!("{:04o}", entry.mode), "because": because,
         "context": context, "platform": platform,
@@ -78,7 +82,8 @@ fn text(name: &str, facts: &ImageFacts, files: &[Value]) -> String {
     for file in files {
         let word = |key: &str| file[key].as_str().unwrap_or_default().to_owned();
         let context = if word("context").is_empty() { String::new() } else { format!(" [{}]", word("context")) };
-        let because = file["because"].as_array().and_then(|list| list.first()).and_then(Value::as_str).unwrap_or_default();
+        let because =
+            file["because"].as_array().and_then(|list| list.first()).and_then(Value::as_str).unwrap_or_default();
         let _ = writeln!(text, "{} {} {}{context}  {because}", word("mode"), word("kind"), word("path"));
     }
     for (platform, print) in &facts.fingerprints {

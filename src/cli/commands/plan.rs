@@ -60,7 +60,9 @@ pub fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<(), Failure> 
         file.write_all(bytes)?;
         file.persist(path).map_err(|error| error.error)
     });
-    let failed = |error: std::io::Error| Failure::wrong(format!("cannot write `{}`: {error}", path.display()), "choose another place");
+    let failed = |error: std::io::Error| {
+        Failure::wrong(format!("cannot write `{}`: {error}", path.display()), "choose another place")
+    };
     written.map(|_| ()).map_err(failed)
 }
 
@@ -151,7 +153,8 @@ async fn pinned(observer: &Observer<'_>, observed: &mut Observed, prepared: &Pre
         let Some(work) = prepared.images.get(name) else { continue };
         let mut published = destinations.iter().find_map(|destination| destination.published);
         if published.is_none() {
-            let digest_of = |name: &ImageName, platform: &crate::platform::Platform| digests.get(name)?.get(platform).copied();
+            let digest_of =
+                |name: &ImageName, platform: &crate::platform::Platform| digests.get(name)?.get(platform).copied();
             let platforms = work.platforms.iter().map(|(platform, work)| (platform, &work.recipe, &work.fingerprint));
             if let Some(key) = pinned_key(platforms, &digest_of) {
                 if let Some(digest) = observer.pinned(name, key).await? {

@@ -25,7 +25,8 @@ pub async fn graph(settings: &Settings) -> Result<Exit, Failure> {
     let mut text = String::new();
     for name in order {
         let needs: Vec<&str> = wired.graph.needs(name).into_iter().map(crate::name::ImageName::as_str).collect();
-        let _ = if needs.is_empty() { writeln!(text, "{name}") } else { writeln!(text, "{name} <- {}", needs.join(", ")) };
+        let _ =
+            if needs.is_empty() { writeln!(text, "{name}") } else { writeln!(text, "{name} <- {}", needs.join(", ")) };
     }
     print(&text);
     Ok(Exit::Done)

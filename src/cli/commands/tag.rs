@@ -24,13 +24,22 @@ pub async fn tag(settings: &Settings, arguments: &TagArguments) -> Result<Exit, 
     let step = planned.plan.step(&image.name).filter(|step| !step.destinations.is_empty());
     let published = step.and_then(|step| Some((step, step.destinations.first()?.digest?)));
     let Some((step, digest)) = published else {
-        return Err(Failure::wrong(format!("`{}` is not published as it is now", image.name), "run `orchestrate apply` first"));
+        return Err(Failure::wrong(
+            format!("`{}` is not published as it is now", image.name),
+            "run `orchestrate apply` first",
+        ));
     };
     for publication in &step.destinations {
         let repository = planned.repositories.get(&publication.registry, &publication.repository);
-        let failed = |error: crate::registry::Error| Failure::Message { exit: Exit::Failed, message: error.to_string(), help: error.help() };
+        let failed = |error: crate::registry::Error| Failure::Message {
+            exit: Exit::Failed,
+            message: error.to_string(),
+            help: error.help(),
+        };
         let raw = repository.get_manifest(By::Digest(digest)).await.map_err(failed)?;
-        let raw = raw.ok_or_else(|| Failure::wrong(format!("{digest} is not in {repository}"), "run `orchestrate apply` first"))?;
+        let raw = raw.ok_or_else(|| {
+            Failure::wrong(format!("{digest} is not in {repository}"), "run `orchestrate apply` first")
+        })?;
         for tag in &arguments.tags {
             repository.put_manifest(By::Tag(tag), &raw).await.map_err(failed)?;
             print(&format!("{}:{tag} -> {digest}\n", publication.reference));

@@ -28,15 +28,23 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
         Some(since) => (since.clone(), find(&repository, since).await?),
         None => {
             let step = planned.plan.step(&image.name);
-            let tags = step.and_then(|step| step.destinations.first()).map(|publication| &publication.tags[..]).unwrap_or_default();
-            let moving = tags.iter().filter(|tag| !tag.fixed).chain(tags).find_map(|tag| Some((tag.tag.clone(), tag.from?)));
+            let tags = step
+                .and_then(|step| step.destinations.first())
+                .map(|publication| &publication.tags[..])
+                .unwrap_or_default();
+            let moving =
+                tags.iter().filter(|tag| !tag.fixed).chain(tags).find_map(|tag| Some((tag.tag.clone(), tag.from?)));
             moving.ok_or_else(|| unpublished(&arguments.image))?
         }
     };
-    let record = repository.any_record(digest).await.map_err(|error| Failure::surroundings(error.to_string(), error.help()))?;
+    let record =
+        repository.any_record(digest).await.map_err(|error| Failure::surroundings(error.to_string(), error.help()))?;
     let document = record.and_then(|bytes| Document::from_bytes(&bytes)).ok_or_else(|| {
         Failure::wrong(
-            format!("{repository}:{since} ({}) carries no record: nobody can say what it was made from", digest.short()),
+            format!(
+                "{repository}:{since} ({}) carries no record: nobody can say what it was made from",
+                digest.short()
+            ),
             "it was published by something else, or its record was deleted",
         )
     })?;
@@ -49,7 +57,12 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
     }
     let key = planned.prepared.facts.get(&image.name).map(|facts| facts.key);
     if settings.json {
-        let chain: Vec<_> = planned.plan.images.iter().map(|step| json!({ "image": step.name, "action": step.action, "reasons": step.reasons })).collect();
+        let chain: Vec<_> = planned
+            .plan
+            .images
+            .iter()
+            .map(|step| json!({ "image": step.name, "action": step.action, "reasons": step.reasons }))
+            .collect();
         let value = json!({
             "format": 1, "image": image.name, "since": since, "digest": digest, "commit": document.commit,
             "key": { "old": document.key, "new": key }, "differences": found, "chain": chain,
@@ -58,7 +71,8 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
         print(&format!("{value:#}\n"));
         return Ok(Exit::Done);
     }
-    let commit = document.commit.map(|commit| format!(" at commit {}", &commit[..7.min(commit.len())])).unwrap_or_default();
+    let commit =
+        document.commit.map(|commit| format!(" at commit {}", &commit[..7.min(commit.len())])).unwrap_or_default();
     let mut text = format!("{} since {since} ({}, built{commit})\n", image.name, digest.short());
     if document.records.is_empty() {
         text.push_str("  only the key is stored here: the record is not for everybody\n");
@@ -80,6 +94,12 @@ fn unpublished(image: &str) -> Failure {
 
 async fn find(repository: &Repository, since: &str) -> Result<Digest, Failure> {
     let by = since.parse().map_or(By::Tag(since), By::Digest);
-    let found = repository.head_manifest(by).await.map_err(|error| Failure::surroundings(error.to_string(), error.help()))?;
-    found.map(|found| found.digest).ok_or_else(|| Failure::wrong(format!("there is no {repository}:{since}"), "name a tag or a digest of the image's first destination"))
+    let found =
+        repository.head_manifest(by).await.map_err(|error| Failure::surroundings(error.to_string(), error.help()))?;
+    found.map(|found| found.digest).ok_or_else(|| {
+        Failure::wrong(
+            format!("there is no {repository}:{since}"),
+            "name a tag or a digest of the image's first destination",
+        )
+    })
 }

@@ -23,7 +23,9 @@ pub(super) fn decompressed(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn R
         Box::new(bzip2::bufread::MultiBzDecoder::new(reader))
     } else if start.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
         Box::new(lzma_rust2::XzReader::new(reader, true))
-    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) || (start.len() > 3 && start[0] & 0xf0 == 0x50 && start[1..4] == [0x2a, 0x4d, 0x18]) {
+    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+        || (start.len() > 3 && start[0] & 0xf0 == 0x50 && start[1..4] == [0x2a, 0x4d, 0x18])
+    {
         Box::new(zstd::stream::read::Decoder::with_buffer(reader)?)
     } else {
         Box::new(reader)
@@ -78,8 +80,7 @@ fn unpack_entry<R: Read>(
     }
     let clean = crate::pattern::clean(&[b"/", &*entry.path_bytes()].concat());
     let Some(path) = RelPath::new(&clean[1..]).filter(|path| !path.is_root()) else { return Ok(()) };
-    let parent = into.resolve(folder, path.parent().unwrap_or_default().as_bytes())?;
-    into.make_folders(&parent, Meta::FOLDER)?;
+    let parent = reach(into, folder, &path.parent().unwrap_or_default())?;
     let place = parent.join(path.name());
     let attributes = attributes(entry).map_err(broken)?;
     let meta = meta(entry).map_err(broken)?;
@@ -104,6 +105,28 @@ fn unpack_entry<R: Read>(
     }
     into.put(place, new);
     Ok(())
+}
+
+/// The folder `path` below `folder`, made where it is missing. Links on the way are followed, but must lead to something.
+fn reach(into: &mut Files, folder: &RelPath, path: &RelPath) -> Result<RelPath, Fault> {
+    let mut place = folder.clone();
+    for part in path.as_bytes().split(|b| *b == b'/').filter(|part| !part.is_empty()) {
+        let next = place.join(part);
+        let way = next.relative_to(folder).unwrap_or_default();
+        place = match into.get(&next) {
+            None => next,
+            Some(_) => {
+                let led = into.resolve(folder, way.as_bytes())?;
+                if !into.get(&led).is_some_and(|node| node.is_folder()) {
+                    let message = format!("the archive cannot be unpacked: `{path}` is not a folder");
+                    return Err(Fault::new(Code::BadArchive, message));
+                }
+                led
+            }
+        };
+    }
+    into.make_folders(&place, Meta::FOLDER)?;
+    Ok(place)
 }
 
 /// Another name for the file that `target` names below `folder`.
@@ -150,9 +173,9 @@ pub(super) fn attributes<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<A
 
 /// The device that a header describes.
 pub(super) fn device(header: &tar::Header) -> io::Result<Device> {
-    Ok(Device {
-        flag: header.entry_type().as_byte(),
-        major: header.device_major()?.unwrap_or(0),
-        minor: header.device_minor()?.unwrap_or(0),
-    })
+    if header.entry_type().is_fifo() {
+        return Ok(Device { flag: b'6', major: 0, minor: 0 });
+    }
+    let (major, minor) = (header.device_major()?.unwrap_or(0), header.device_minor()?.unwrap_or(0));
+    Ok(Device { flag: header.entry_type().as_byte(), major, minor })
 }

@@ -102,17 +102,20 @@ impl Base {
     /// Reads manifest and configuration.
     pub(super) async fn load(source: &BaseSource, platform: &Platform) -> Result<Known, AssembleError> {
         let mut raw = source.place.manifest(source.digest).await?;
-        let not_usable = |raw: &RawManifest, why: &str| AssembleError::Config { digest: raw.digest(), why: why.to_owned() };
+        let not_usable =
+            |raw: &RawManifest, why: &str| AssembleError::Config { digest: raw.digest(), why: why.to_owned() };
         for _ in 0..3 {
             let contents = raw.contents().map_err(|error| not_usable(&raw, &error.to_string()))?;
             match contents {
                 Contents::Manifest(manifest) => return Self::known(source, &raw, *manifest).await,
                 Contents::Index(index) => {
                     let fits = |entry: &&Descriptor| {
-                        entry.platform.as_ref().and_then(crate::oci::DescriptorPlatform::normalized).as_ref() == Some(platform)
+                        entry.platform.as_ref().and_then(crate::oci::DescriptorPlatform::normalized).as_ref()
+                            == Some(platform)
                     };
                     let entry = index.manifests.iter().find(fits);
-                    let entry = entry.ok_or_else(|| not_usable(&raw, &format!("the index has no image for {platform}")))?;
+                    let entry =
+                        entry.ok_or_else(|| not_usable(&raw, &format!("the index has no image for {platform}")))?;
                     raw = source.place.manifest(entry.digest).await?;
                 }
             }

@@ -138,7 +138,8 @@ impl Builder<'_> {
 
     fn analyze(&self) -> Result<Analysis, AssembleError> {
         let file = dockerfile::parse(&self.request.dockerfile).map_err(refused)?;
-        let contexts: BTreeSet<String> = self.request.contexts.keys().filter(|name| !name.is_empty()).cloned().collect();
+        let contexts: BTreeSet<String> =
+            self.request.contexts.keys().filter(|name| !name.is_empty()).cloned().collect();
         let failure = RefCell::new(None);
         let known = |text: &str, platform: &Platform| {
             let base = self.base(text, platform).map_err(|error| failure.replace(Some(error))).ok()?;
@@ -177,11 +178,9 @@ impl Builder<'_> {
     fn load(&self, text: &str, platform: &Platform) -> Result<Base, AssembleError> {
         let source = match self.request.contexts.get(text) {
             Some(ContextSource::Image(source)) => source,
-            _ => self
-                .request
-                .bases
-                .get(text)
-                .ok_or_else(|| AssembleError::UnknownBase { reference: text.to_owned() })?,
+            _ => {
+                self.request.bases.get(text).ok_or_else(|| AssembleError::UnknownBase { reference: text.to_owned() })?
+            }
         };
         let load = || self.layers.runtime.block_on(Base::load(source, platform)).map(Arc::new);
         let known = self.layers.cache.known.get((source.digest, platform.clone()), load)?;
@@ -205,8 +204,11 @@ impl Builder<'_> {
         }
         .begin();
         let created = self.created();
-        let args = |name: &str| analysis.args.get(name).and_then(|arg| arg.value.clone());
-        let around = Surroundings { layers: self.layers, created: &created, args: &args };
+        let default = |name: &str, written: &str| match analysis.args.get(name).and_then(|arg| arg.value.clone()) {
+            Some(value) if !self.request.args.contains_key(name) => value,
+            _ => written.to_owned(),
+        };
+        let around = Surroundings { layers: self.layers, created: &created, default: &default };
         for step in &stage.steps {
             if self.cancel.is_cancelled() {
                 return Err(AssembleError::Cancelled);
@@ -238,7 +240,8 @@ impl Builder<'_> {
     }
 
     fn created(&self) -> String {
-        let time = jiff::Timestamp::new(i64::from(self.request.epoch), 0).expect("32 bits of seconds are within jiff's years");
+        let time =
+            jiff::Timestamp::new(i64::from(self.request.epoch), 0).expect("32 bits of seconds are within jiff's years");
         time.to_string()
     }
 
@@ -246,7 +249,8 @@ impl Builder<'_> {
     fn finish(&self, target: Stage) -> Result<Built, AssembleError> {
         let Stage { mut image, layers, .. } = target;
         let output = &self.request.output;
-        let style = Style { method: Method::new(output.compression, output.level), epoch: u64::from(self.request.epoch) };
+        let style =
+            Style { method: Method::new(output.compression, output.level), epoch: u64::from(self.request.epoch) };
         let mut blobs = Vec::new();
         let mut base_layers = Vec::new();
         image.rootfs.diff_ids.clear();

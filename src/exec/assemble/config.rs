@@ -97,7 +97,9 @@ const fn is_zero(number: &i64) -> bool {
 }
 
 /// Go writes an empty list or map as `null`.
-fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -133,8 +135,11 @@ impl Image {
 
     /// A command line that the shell runs: the shell's own words and the line.
     pub(super) fn shell_line(&self, line: &str) -> Vec<String> {
-        let mut words =
-            if self.config.shell.is_empty() { vec!["/bin/sh".to_owned(), "-c".to_owned()] } else { self.config.shell.clone() };
+        let mut words = if self.config.shell.is_empty() {
+            vec!["/bin/sh".to_owned(), "-c".to_owned()]
+        } else {
+            self.config.shell.clone()
+        };
         words.push(line.to_owned());
         words
     }

@@ -76,11 +76,7 @@ impl AssembleError {
 #[derive(Debug)]
 pub(super) enum Fault {
     /// As BuildKit would refuse it.
-    Refused {
-        code: Code,
-        message: String,
-        help: Option<String>,
-    },
+    Refused { code: Code, message: String, help: Option<String> },
     /// Anything else.
     Other(AssembleError),
 }

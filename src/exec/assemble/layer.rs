@@ -84,10 +84,6 @@ impl Layer {
         Self(entries.into_iter().collect())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The files, in the order of their paths.
     pub(super) fn files_mut(&mut self) -> impl Iterator<Item = &mut FileNode> {
         self.0.iter_mut().filter_map(|(_, change)| match change {
@@ -136,7 +132,12 @@ impl Layer {
     }
 
     /// Writes the layer into the folder of blobs `folder`, under its digest. Needs memory for some blocks, whatever the size.
-    pub(super) fn write(&self, folder: &Path, style: Style, cancel: &CancellationToken) -> Result<Written, AssembleError> {
+    pub(super) fn write(
+        &self,
+        folder: &Path,
+        style: Style,
+        cancel: &CancellationToken,
+    ) -> Result<Written, AssembleError> {
         std::fs::create_dir_all(folder).map_err(AssembleError::io("create", folder))?;
         let temporary = tempfile::Builder::new()
             .prefix(".partial-")
@@ -160,7 +161,12 @@ impl Layer {
         Ok(Written { blob: Descriptor::new(style.method.media_type(), digest, size), diff_id })
     }
 
-    fn write_entries(&self, to: &mut impl Write, style: Style, cancel: &CancellationToken) -> Result<(), AssembleError> {
+    fn write_entries(
+        &self,
+        to: &mut impl Write,
+        style: Style,
+        cancel: &CancellationToken,
+    ) -> Result<(), AssembleError> {
         let mut first_names: BTreeMap<Identity, &RelPath> = BTreeMap::new();
         let mut buffer = vec![0; 128 * 1024];
         for (path, change) in &self.0 {
@@ -168,7 +174,8 @@ impl Layer {
             let failed = || AssembleError::io("write", &here);
             let Change::Put(node) = change else {
                 let name = whiteout(path);
-                to.write_all(&header(&name, b'0', Meta { mode: 0, uid: 0, gid: 0 }, style).encode()).map_err(failed())?;
+                to.write_all(&header(&name, b'0', Meta { mode: 0, uid: 0, gid: 0 }, style).encode())
+                    .map_err(failed())?;
                 continue;
             };
             let mut name = path.as_bytes().to_vec();
@@ -177,7 +184,12 @@ impl Layer {
             match &node.kind {
                 NodeKind::Folder => {
                     name.push(b'/');
-                    let head = Header { path: &name, flag: b'5', attributes: &node.attributes, ..header(b"", b'5', node.meta, style) };
+                    let head = Header {
+                        path: &name,
+                        flag: b'5',
+                        attributes: &node.attributes,
+                        ..header(b"", b'5', node.meta, style)
+                    };
                     to.write_all(&head.encode()).map_err(failed())?;
                 }
                 NodeKind::Link(target) => {

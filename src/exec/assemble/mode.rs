@@ -74,7 +74,9 @@ impl Clause {
                 'w' => everywhere(0o2) & self.who,
                 'x' => everywhere(0o1) & self.who,
                 'X' if folder || mode & 0o111 != 0 => everywhere(0o1) & self.who,
-                's' => (if self.who & 0o700 != 0 { 0o4000 } else { 0 }) | (if self.who & 0o070 != 0 { 0o2000 } else { 0 }),
+                's' => {
+                    (if self.who & 0o700 != 0 { 0o4000 } else { 0 }) | (if self.who & 0o070 != 0 { 0o2000 } else { 0 })
+                }
                 't' => 0o1000,
                 'u' => everywhere(mode >> 6 & 0o7) & self.who,
                 'g' => everywhere(mode >> 3 & 0o7) & self.who,

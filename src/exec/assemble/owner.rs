@@ -20,6 +20,12 @@ pub(super) struct Owner {
 pub(super) type ReadFile<'a> = dyn FnMut(&FileNode) -> Result<Vec<u8>, Fault> + 'a;
 
 impl Owner {
+    /// The owner, where nothing has to be looked up.
+    pub(super) fn of_numbers(text: &str) -> Option<Self> {
+        let (user, group) = text.split_once(':').unwrap_or((text, text));
+        Some(Self { uid: user.parse().ok()?, gid: group.parse().ok()? })
+    }
+
     /// The owner that `user[:group]` means in `files`.
     pub(super) fn look_up(text: &str, files: &Files, read: &mut ReadFile<'_>) -> Result<Self, Fault> {
         let (user, group) = match text.split_once(':') {
@@ -61,6 +67,8 @@ fn find(files: &Files, path: &str, name: &str, read: &mut ReadFile<'_>) -> Resul
 pub(super) fn read_whole(file: &FileNode) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     let mut reader = file.open()?;
-    reader.read_to_end(&mut bytes).map_err(super::error::AssembleError::io("read", std::path::Path::new("a file of the image")))?;
+    reader
+        .read_to_end(&mut bytes)
+        .map_err(super::error::AssembleError::io("read", std::path::Path::new("a file of the image")))?;
     Ok(bytes)
 }

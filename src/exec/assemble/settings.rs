@@ -16,6 +16,12 @@ pub(super) fn pairs(pairs: &[Pair]) -> String {
     texts.join(" ")
 }
 
+/// Words as the history shows them: `["a" "b"]`.
+pub(super) fn quoted(words: Option<&[String]>) -> String {
+    let texts: Vec<String> = words.unwrap_or_default().iter().map(|word| format!("{word:?}")).collect();
+    format!("[{}]", texts.join(" "))
+}
+
 /// The words of CMD and ENTRYPOINT; none for an empty array.
 pub(super) fn command(image: &Image, command: &Command) -> Option<Vec<String>> {
     let words = match command {
@@ -49,9 +55,9 @@ pub(super) fn ports(word: &str) -> Result<Vec<(String, Nothing)>, Fault> {
 const LAST_SIGNAL: u32 = 64;
 
 const SIGNALS: &[&str] = &[
-    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL", "PROF", "PWR",
-    "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH",
-    "XCPU", "XFSZ", "RTMIN", "RTMAX",
+    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL",
+    "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1",
+    "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN", "RTMAX",
 ];
 
 /// Refuses what is no signal.
@@ -64,7 +70,9 @@ pub(super) fn check_signal(text: &str) -> Result<(), Fault> {
             let upper = text.to_uppercase();
             let name = upper.strip_prefix("SIG").unwrap_or(&upper);
             let offset = |start: &str, most: u32| {
-                name.strip_prefix(start).and_then(|rest| rest.parse::<u32>().ok()).is_some_and(|n| (1..=most).contains(&n))
+                name.strip_prefix(start)
+                    .and_then(|rest| rest.parse::<u32>().ok())
+                    .is_some_and(|n| (1..=most).contains(&n))
             };
             SIGNALS.contains(&name) || offset("RTMIN+", 15) || offset("RTMAX-", 14)
         }
@@ -81,7 +89,8 @@ pub(super) fn healthcheck(instruction: &Instruction, check: Option<&Command>) ->
         Command::Shell(line) => vec!["CMD-SHELL".to_owned(), line.text.clone()],
         Command::Exec(words) => [&["CMD".to_owned()], words.as_slice()].concat(),
     };
-    let value = |name: &str| instruction.flag(name).and_then(|flag| flag.value.as_deref()).filter(|text| !text.is_empty());
+    let value =
+        |name: &str| instruction.flag(name).and_then(|flag| flag.value.as_deref()).filter(|text| !text.is_empty());
     let time = |name: &str| match value(name) {
         None => Ok(0),
         Some(text) => nanoseconds(text).ok_or_else(|| wrong(format!("`{text}` is not a duration for `--{name}`"))),
@@ -140,7 +149,9 @@ mod tests {
         assert_eq!(names("80"), Some(vec!["80/tcp".to_owned()]));
         assert_eq!(names("80-81/UDP"), Some(vec!["80/udp".to_owned(), "81/udp".to_owned()]));
         assert_eq!([names("x"), names("81-80"), names("70000"), names("1/x")], [None, None, None, None]);
-        for (text, good) in [("SIGTERM", true), ("kill", true), ("9", true), ("65", false), ("SIGX", false), ("RTMIN+3", true)] {
+        for (text, good) in
+            [("SIGTERM", true), ("kill", true), ("9", true), ("65", false), ("SIGX", false), ("RTMIN+3", true)]
+        {
             assert_eq!(check_signal(text).is_ok(), good, "{text}");
         }
         for (text, time) in [("30s", Some(30_000_000_000)), ("1m1.5s", Some(61_500_000_000)), ("5", None), ("", None)] {

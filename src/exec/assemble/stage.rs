@@ -1,5 +1,6 @@
 //! One stage: its instructions one after the other, each with what it leaves in the file system, configuration and history.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::base::{Base, Layers};
@@ -50,8 +51,8 @@ pub(super) struct Surroundings<'a> {
     pub layers: &'a Layers<'a>,
     /// The time of all that is made, RFC 3339.
     pub created: &'a str,
-    /// The values of args, for the history.
-    pub args: &'a dyn Fn(&str) -> Option<String>,
+    /// The default of an arg as the history shows it, from its name and the default as written.
+    pub default: &'a dyn Fn(&str, &str) -> String,
 }
 
 impl Stage {
@@ -92,7 +93,12 @@ impl Stage {
     }
 
     /// Carries out one instruction. `from` is what COPY and ADD take their files from.
-    pub(super) fn step(&mut self, step: &Step, from: Option<&Arc<Files>>, around: &Surroundings<'_>) -> Result<(), AssembleError> {
+    pub(super) fn step(
+        &mut self,
+        step: &Step,
+        from: Option<&Arc<Files>>,
+        around: &Surroundings<'_>,
+    ) -> Result<(), AssembleError> {
         let instruction = &step.instruction;
         let done = match &instruction.kind {
             Kind::Copy(transfer) => self.transfer(instruction, transfer, from, around),
@@ -114,8 +120,9 @@ impl Stage {
     fn setting(&mut self, instruction: &Instruction, around: &Surroundings<'_>) -> Result<String, Fault> {
         Ok(match &instruction.kind {
             Kind::Arg(args) => {
-                let texts = args.iter().map(|arg| match (around.args)(&arg.name.text) {
-                    Some(value) => format!("{}={value}", arg.name.text),
+                // Defaults alone: a value that is passed is nobody's business who reads the history.
+                let texts = args.iter().map(|arg| match &arg.default {
+                    Some(default) => format!("{}={}", arg.name.text, (around.default)(&arg.name.text, &default.text)),
                     None => arg.name.text.clone(),
                 });
                 format!("ARG {}", texts.collect::<Vec<_>>().join(" "))
@@ -133,30 +140,35 @@ impl Stage {
                 self.image.config.cmd = settings::command(&self.image, command);
                 self.image.config.args_escaped = true;
                 self.has_cmd = true;
-                format!("CMD {:?}", self.image.config.cmd.as_deref().unwrap_or_default())
+                format!("CMD {}", settings::quoted(self.image.config.cmd.as_deref()))
             }
             Kind::Entrypoint(command) => {
                 self.image.config.entrypoint = settings::command(&self.image, command);
                 if !self.has_cmd {
                     self.image.config.cmd = None;
                 }
-                format!("ENTRYPOINT {:?}", self.image.config.entrypoint.as_deref().unwrap_or_default())
+                format!("ENTRYPOINT {}", settings::quoted(self.image.config.entrypoint.as_deref()))
             }
             Kind::Expose(words) => {
+                let mut ports = BTreeMap::new();
                 for word in words.iter().flat_map(|word| word.text.split_whitespace()) {
-                    self.image.config.exposed_ports.extend(settings::ports(word)?);
+                    ports.extend(settings::ports(word)?);
                 }
-                let ports: Vec<String> = self.image.config.exposed_ports.keys().map(|port| format!("{port}:{{}}")).collect();
-                format!("EXPOSE map[{}]", ports.join(" "))
+                let texts: Vec<String> = ports.keys().map(|port| format!("{port}:{{}}")).collect();
+                self.image.config.exposed_ports.extend(ports);
+                format!("EXPOSE map[{}]", texts.join(" "))
             }
             Kind::Volume(words) => {
                 let volumes: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-                self.image.config.volumes.extend(volumes.iter().map(|volume| ((*volume).to_owned(), super::config::Nothing {})));
+                self.image
+                    .config
+                    .volumes
+                    .extend(volumes.iter().map(|volume| ((*volume).to_owned(), super::config::Nothing {})));
                 format!("VOLUME [{}]", volumes.join(" "))
             }
             Kind::Healthcheck(check) => {
                 let check = settings::healthcheck(instruction, check.as_ref())?;
-                let what = format!("HEALTHCHECK {:?}", check.test);
+                let what = format!("HEALTHCHECK {}", settings::quoted(Some(&check.test)));
                 self.image.config.healthcheck = Some(check);
                 what
             }
@@ -183,19 +195,16 @@ impl Stage {
         })
     }
 
-    /// Puts a layer on the stage, unless nothing is in it.
+    /// Puts a layer on the stage; an instruction that changed nothing leaves one without entries, as with BuildKit.
     fn commit(&mut self, files: Arc<Files>, layer: Layer, what: String, around: &Surroundings<'_>) {
-        let empty = layer.is_empty();
-        if !empty {
-            self.layers.push(StageLayer::Own(Arc::new(layer)));
-            self.ground = Ground::Read(files);
-        }
-        self.image.note(around.created, what, empty);
+        self.layers.push(StageLayer::Own(Arc::new(layer)));
+        self.ground = Ground::Read(files);
+        self.image.note(around.created, what, false);
     }
 
     fn workdir(&mut self, text: &str, around: &Surroundings<'_>) -> Result<(), Fault> {
         let folder = absolute(&self.image.config.working_dir, text);
-        let folder = crate::pattern::clean(&folder);
+        let folder = if text.ends_with('/') { folder } else { crate::pattern::clean(&folder) };
         self.image.config.working_dir = String::from_utf8_lossy(&folder).into_owned();
         let what = format!("WORKDIR {}", self.image.config.working_dir);
         if folder == b"/" {
@@ -206,7 +215,7 @@ impl Stage {
         let mut files = Files::on(&below);
         let mut meta = Meta::FOLDER;
         if !self.image.config.user.is_empty() {
-            let owner = Owner::look_up(&self.image.config.user, &below, &mut |file| around.layers.read(file))?;
+            let owner = self.owner(&self.image.config.user, Some(&below), around)?;
             meta = Meta { uid: owner.uid, gid: owner.gid, ..meta };
         }
         let place = files.resolve(&RelPath::root(), &folder)?;
@@ -214,6 +223,21 @@ impl Stage {
         let layer = Layer::of(&files);
         self.commit(Arc::new(files), layer, what, around);
         Ok(())
+    }
+
+    /// Who `text` means. Names are looked up in `below`, which must be something: BuildKit refuses names on the empty image and
+    /// with `--link`.
+    fn owner(&self, text: &str, below: Option<&Files>, around: &Surroundings<'_>) -> Result<Owner, Fault> {
+        let below = below.filter(|_| !self.layers.is_empty());
+        match (Owner::of_numbers(text), below) {
+            (Some(owner), _) => Ok(owner),
+            (None, Some(files)) => Owner::look_up(text, files, &mut |file| around.layers.read(file)),
+            (None, None) => Err(Fault::new(
+                Code::DockerfileSyntax,
+                format!("`{text}` cannot be looked up: there is no image below"),
+            )
+            .help("write numbers, such as `1000:1000`")),
+        }
     }
 
     fn transfer(
@@ -224,15 +248,17 @@ impl Stage {
         around: &Surroundings<'_>,
     ) -> Result<(), Fault> {
         let is_add = matches!(instruction.kind, Kind::Add(_));
-        let link = instruction.is_on("link");
+        // As with BuildKit, `--chmod` switches `--link` off.
+        let link = instruction.is_on("link") && instruction.flag("chmod").is_none();
         // With `--link` the files are put together without looking at what is below, which is then laid under them.
         let below = if link { Arc::default() } else { self.files(around.layers)? };
         let mut files = Files::on(&below);
-        let mut options = self.options(instruction, &below, around)?;
+        let mut options = self.options(instruction, (!link).then_some(&*below), around)?;
         options.unpack = is_add && unpacks(instruction);
         let destination = absolute(&self.image.config.working_dir, &transfer.destination.text);
         for source in &transfer.sources {
-            let from = from.ok_or_else(|| Fault::new(Code::SourceMissing, format!("`{}` is not there", source.text)))?;
+            let from =
+                from.ok_or_else(|| Fault::new(Code::SourceMissing, format!("`{}` is not there", source.text)))?;
             copy_source(&mut files, from, (&source.text, &destination), instruction.is_on("parents"), &options)?;
         }
         options.unpack = false;
@@ -248,16 +274,26 @@ impl Stage {
         let files = if link { lay_on(&self.files(around.layers)?, &files) } else { files };
         let words = transfer.sources.iter().map(|word| word.text.clone());
         let words = words.chain(instruction.heredocs.iter().map(|doc| format!("<<{}", doc.name)));
-        let words: Vec<String> = words.chain([transfer.destination.text.clone()]).collect();
+        let flags = ["chown", "chmod"].map(|name| {
+            instruction.flag(name).map(|flag| format!("--{name}={}", flag.value.as_deref().unwrap_or_default()))
+        });
+        let words: Vec<String> =
+            flags.into_iter().flatten().chain(words).chain([transfer.destination.text.clone()]).collect();
         let what = format!("{} {} # buildkit", if is_add { "ADD" } else { "COPY" }, words.join(" "));
         self.commit(Arc::new(files), layer, what, around);
         Ok(())
     }
 
-    fn options(&self, instruction: &Instruction, below: &Files, around: &Surroundings<'_>) -> Result<Options, Fault> {
-        let value = |name: &str| instruction.flag(name).and_then(|flag| flag.value.as_deref()).filter(|text| !text.is_empty());
+    fn options(
+        &self,
+        instruction: &Instruction,
+        below: Option<&Files>,
+        around: &Surroundings<'_>,
+    ) -> Result<Options, Fault> {
+        let value =
+            |name: &str| instruction.flag(name).and_then(|flag| flag.value.as_deref()).filter(|text| !text.is_empty());
         let owner = match value("chown") {
-            Some(text) => Some(Owner::look_up(text, below, &mut |file| around.layers.read(file))?),
+            Some(text) => Some(self.owner(text, below, around)?),
             None => None,
         };
         let mode = match value("chmod") {
@@ -282,7 +318,9 @@ fn unpacks(instruction: &Instruction) -> bool {
 }
 
 fn pattern(text: &str) -> Result<Pattern, Fault> {
-    let bad = |error: crate::pattern::BadPattern| Fault::new(Code::DockerfileSyntax, format!("`{text}` is not a pattern: {error}"));
+    let bad = |error: crate::pattern::BadPattern| {
+        Fault::new(Code::DockerfileSyntax, format!("`{text}` is not a pattern: {error}"))
+    };
     Pattern::new(text.trim_start_matches('/').as_bytes()).map_err(bad)
 }
 
@@ -340,6 +378,8 @@ fn lay_on(lower: &Arc<Files>, upper: &Files) -> Files {
 /// The error for what only BuildKit can do.
 pub(super) fn needs_buildkit(instruction: &Instruction, why: &str) -> AssembleError {
     AssembleError::NeedsBuildkit(Box::new(
-        Problem::error(Code::NeedsBuildkit, why).at(&instruction.location, "").help("leave `executor` out, or set it to `buildkit`"),
+        Problem::error(Code::NeedsBuildkit, why)
+            .at(&instruction.location, "")
+            .help("leave `executor` out, or set it to `buildkit`"),
     ))
 }
