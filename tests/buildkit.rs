@@ -1,5 +1,7 @@
 //! The BuildKit executor against a real engine.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -12,8 +14,7 @@ use std::time::{Duration, Instant};
 
 use orchestrate::digest::{ContentHash, Digest};
 use orchestrate::exec::buildkit::{
-    Address, BuildError, BuildProgress, Buildkit, Built, ContextSource, CredentialsFor, MTIME_SECONDS, Request,
-    SecretSource,
+    Address, BuildError, BuildProgress, Buildkit, Built, ContextSource, MTIME_SECONDS, Request, SecretSource,
 };
 use orchestrate::fingerprint::{FileEntry, FileKind, FileSet};
 use orchestrate::name::ImageName;
@@ -21,6 +22,7 @@ use orchestrate::path::RelPath;
 use orchestrate::platform::Platform;
 use orchestrate::problem::Source;
 use orchestrate::project::{Compression, Output};
+use orchestrate::registry::{Anonymous, ContentStore, Credential, CredentialError, Credentials, Secret};
 use orchestrate::workspace::{Origin, Snapshot};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -44,8 +46,8 @@ impl Place {
         self.folder.path().join("context")
     }
 
-    fn store(&self) -> PathBuf {
-        self.folder.path().join("store")
+    fn store(&self) -> ContentStore {
+        ContentStore::new(self.folder.path().join("store"))
     }
 
     fn write(&self, path: impl AsRef<Path>, content: &[u8]) -> PathBuf {
@@ -112,8 +114,8 @@ fn snapshot(root: &Path) -> Snapshot {
     Snapshot::new(Arc::new(FileSet::new(entries)), Arc::new(Origin::Folder(root.to_owned())))
 }
 
-fn nobody() -> CredentialsFor {
-    Arc::new(|_| Box::pin(std::future::ready(None)))
+fn nobody() -> Arc<dyn Credentials> {
+    Arc::new(Anonymous)
 }
 
 async fn connected() -> Buildkit {
@@ -135,25 +137,27 @@ async fn built(
 }
 
 fn logs(events: &[BuildProgress]) -> Vec<&str> {
-    let text = |event| match event {
-        &BuildProgress::Log { ref text, .. } => Some(text.as_str()),
-        _ => None,
-    };
-    events.iter().filter_map(text).collect()
+    let mut lines = Vec::new();
+    for event in events {
+        if let BuildProgress::Log { text, .. } = event {
+            lines.push(text.as_str());
+        }
+    }
+    lines
 }
 
-fn blob(store: &Path, digest: Digest) -> Vec<u8> {
-    let bytes = fs::read(store.join("blobs/sha256").join(digest.hex())).unwrap();
+fn blob(store: &ContentStore, digest: Digest) -> Vec<u8> {
+    let bytes = fs::read(store.path(&digest)).unwrap();
     assert_eq!(Digest::of(&bytes), digest);
     bytes
 }
 
-fn json(store: &Path, digest: Digest) -> serde_json::Value {
+fn json(store: &ContentStore, digest: Digest) -> serde_json::Value {
     serde_json::from_slice(&blob(store, digest)).unwrap()
 }
 
 /// What the layers of an image hold, by path: kind and mode, content or link target, and time.
-fn files(store: &Path, manifest: Digest) -> BTreeMap<Vec<u8>, (String, Vec<u8>, u64)> {
+fn files(store: &ContentStore, manifest: Digest) -> BTreeMap<Vec<u8>, (String, Vec<u8>, u64)> {
     let manifest = json(store, manifest);
     let mut files = BTreeMap::new();
     for layer in manifest["layers"].as_array().unwrap() {
@@ -374,7 +378,7 @@ async fn a_base_comes_from_a_store_and_was_never_pushed() {
     }
     let place = Place::new();
     place.busybox();
-    place.write("unique", real_unique().as_bytes());
+    place.write("unique", unique().as_bytes());
     let buildkit = connected().await;
     let base =
         built(&buildkit, place.request("FROM scratch\nCOPY sh /bin/sh\nCOPY unique /\n"), &place).await.0.unwrap();
@@ -385,13 +389,13 @@ async fn a_base_comes_from_a_store_and_was_never_pushed() {
     let source = ContextSource::Store { store: place.store(), digest: base.digest };
     request.contexts.insert("our-base".to_owned(), source);
     let image = built(&buildkit, request, &dependent).await.0.unwrap();
-    let layers = |store: &Path, digest| json(store, digest)["layers"].as_array().unwrap().clone();
+    let layers = |store: &ContentStore, digest| json(store, digest)["layers"].as_array().unwrap().clone();
     let (below, all) = (layers(&place.store(), base.digest), layers(&dependent.store(), image.digest));
     assert_eq!((&all[..2], all.len()), (&below[..], 3), "the base's layers come first, byte for byte");
     assert_eq!(files(&dependent.store(), image.digest)[&b"result"[..]].1, b"built\n");
 }
 
-fn real_unique() -> String {
+fn unique() -> String {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
     format!("{}-{now}", std::process::id())
 }
@@ -454,7 +458,7 @@ async fn a_build_that_is_cancelled_or_late_stops() {
     let place = Place::new();
     place.busybox();
     let buildkit = connected().await;
-    let unique = real_unique();
+    let unique = unique();
     let mut request =
         place.request(&format!("FROM scratch\nCOPY sh /bin/sh\nRUN echo {unique}; exec /bin/sh sleep 60\n"));
     // The binary is busybox under another name, so a step calls its parts through `sh`.
@@ -547,6 +551,127 @@ async fn compression_and_provenance_are_as_asked_for() {
     assert_eq!(blob(&place.store(), attestation.digest).len() as u64, attestation.size);
 }
 
+/// One user for every host.
+struct Ada;
+
+impl Credentials for Ada {
+    fn for_host<'a>(
+        &'a self,
+        _: &'a str,
+        _: bool,
+    ) -> futures::future::BoxFuture<'a, Result<Option<Credential>, CredentialError>> {
+        let credential = Credential::Password { username: "ada".to_owned(), password: Secret::new("lovelace") };
+        Box::pin(std::future::ready(Ok(Some(credential))))
+    }
+}
+
+#[tokio::test]
+async fn a_base_of_a_private_registry_is_pulled_with_our_credentials() {
+    if real::real("a_base_of_a_private_registry_is_pulled_with_our_credentials").is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.write("unique", unique().as_bytes());
+    let registry = PrivateRegistry::start(&place);
+    let base = built(&connected().await, place.request("FROM scratch\nCOPY unique /\n"), &place).await.0.unwrap();
+    let manifest = json(&place.store(), base.digest);
+    let blobs = manifest["layers"].as_array().unwrap().iter().chain([&manifest["config"]]);
+    for blob in blobs.map(|blob| blob["digest"].as_str().unwrap().parse().unwrap()) {
+        registry.put_blob(&place.store(), blob);
+    }
+    registry.put_manifest(&base, &place.store());
+
+    let mut request = place.request("FROM base\nCOPY unique /again\n");
+    let reference = format!("{}/base@{}", registry.host, base.digest);
+    request.contexts.insert("base".to_owned(), ContextSource::Image(reference));
+    request.no_cache = true;
+    let refused = built(&connected().await, request.clone(), &place).await.0;
+    assert!(matches!(refused, Err(BuildError::Failed { .. })), "{refused:?}");
+
+    let address = Address::DialStdio { builder: None };
+    let buildkit = Buildkit::connect(address, Arc::new(Ada)).await.unwrap();
+    let image = built(&buildkit, request, &place).await.0.unwrap();
+    assert_eq!(json(&place.store(), image.digest)["layers"].as_array().unwrap().len(), 2);
+}
+
+/// A registry that knows `ada` with the password `lovelace` alone.
+struct PrivateRegistry {
+    host: String,
+    process: std::process::Child,
+}
+
+impl PrivateRegistry {
+    fn start(place: &Place) -> Self {
+        let folder = place.folder.path();
+        // bcrypt of the password, as `htpasswd -nbB ada lovelace` prints it.
+        fs::write(folder.join("users"), "ada:$2y$05$MqSgCzk0sq25Q6iJuajx2eV.NYx6k15BSK0cpEZfP8iqvv9ur3hXS\n").unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let host = format!("127.0.0.1:{port}");
+        let config = format!(
+            "version: 0.1\nlog: {{ level: error }}\nstorage: {{ filesystem: {{ rootdirectory: {0}/registry }} }}\nhttp: {{ addr: {host} }}\nauth: {{ htpasswd: {{ realm: test, path: {0}/users }} }}\n",
+            folder.display()
+        );
+        fs::write(folder.join("registry.yml"), config).unwrap();
+        let process = std::process::Command::new("docker-registry")
+            .args(["serve".as_ref(), folder.join("registry.yml").as_os_str()])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("docker-registry can be started");
+        let registry = Self { host, process };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while std::net::TcpStream::connect(&registry.host).is_err() {
+            assert!(Instant::now() < deadline, "docker-registry does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        registry
+    }
+
+    fn put_blob(&self, store: &ContentStore, digest: Digest) {
+        let (head, _) = self.send("POST", "/v2/base/blobs/uploads/", "", &[]);
+        let location = head.lines().find_map(|line| line.strip_prefix("Location: ")).expect("a place to upload to");
+        let path = location.trim().trim_start_matches("http://").trim_start_matches(&self.host);
+        let (head, _) = self.send(
+            "PUT",
+            &format!("{path}&digest={digest}"),
+            "Content-Type: application/octet-stream\r\n",
+            &blob(store, digest),
+        );
+        assert!(head.starts_with("HTTP/1.1 201"), "{head}");
+    }
+
+    fn put_manifest(&self, image: &Built, store: &ContentStore) {
+        let header = format!("Content-Type: {}\r\n", image.media_type);
+        let bytes = blob(store, image.digest);
+        let (head, _) = self.send("PUT", &format!("/v2/base/manifests/{}", image.digest), &header, &bytes);
+        assert!(head.starts_with("HTTP/1.1 201"), "{head}");
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (String, Vec<u8>) {
+        use std::io::Write as _;
+        let mut stream = std::net::TcpStream::connect(&self.host).unwrap();
+        // The authorization is `ada:lovelace` in base64.
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic YWRhOmxvdmVsYWNl\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n",
+            self.host,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        (String::from_utf8(answer[..end].to_vec()).unwrap(), answer[end + 4..].to_vec())
+    }
+}
+
+impl Drop for PrivateRegistry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 #[tokio::test]
 async fn a_socket_is_an_address_too() {
     if real::real("a_socket_is_an_address_too").is_none() {
@@ -571,7 +696,59 @@ async fn a_socket_is_an_address_too() {
     });
     let buildkit = Buildkit::connect(Address::Unix(path), nobody()).await.unwrap();
     assert!(built(&buildkit, place.request("FROM scratch\nCOPY x /\n"), &place).await.0.is_ok());
+
+    // BuildKit goes away in the middle of a build.
+    place.busybox();
+    let request = place.request(&format!("FROM scratch\nCOPY sh /bin/sh\nRUN echo {}; read x < /dev/ptmx\n", unique()));
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let running = tokio::spawn({
+        let store = place.store();
+        async move { buildkit.build(request, &store, sender, CancellationToken::new()).await }
+    });
+    while !matches!(events.recv().await.expect("the step prints a line"), BuildProgress::Log { .. }) {}
     proxy.abort();
+    let result = running.await.unwrap();
+    assert!(matches!(result, Err(BuildError::Unavailable { .. })), "{result:?}");
+}
+
+#[tokio::test]
+async fn an_agent_of_this_machine_is_in_the_step() {
+    if real::real("an_agent_of_this_machine_is_in_the_step").is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.busybox();
+    let path = place.folder.path().join("agent.sock");
+    let _agent = tokio::net::UnixListener::bind(&path).unwrap();
+    let dockerfile =
+        "FROM scratch\nCOPY sh /bin/sh\nRUN --mount=type=ssh [ -S $SSH_AUTH_SOCK ] && echo there > /answer\n";
+    let mut request = place.request(dockerfile);
+    request.no_cache = true;
+    request.ssh.insert("default".to_owned(), path.to_str().unwrap().to_owned());
+    let image = built(&connected().await, request, &place).await.0.unwrap();
+    assert_eq!(files(&place.store(), image.digest)[&b"answer"[..]].1, b"there\n");
+
+    let mut request = place.request(dockerfile);
+    request.no_cache = true;
+    request.ssh.insert("default".to_owned(), "/nowhere/agent.sock".to_owned());
+    let Err(BuildError::Agent { why, .. }) = built(&connected().await, request, &place).await.0 else { panic!() };
+    assert!(why.contains("/nowhere/agent.sock"), "{why}");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_not_there_fails_the_build() {
+    if real::real("a_secret_that_is_not_there_fails_the_build").is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.busybox();
+    let dockerfile = "FROM scratch\nCOPY sh /bin/sh\nRUN --mount=type=secret,id=s echo > /x\n";
+    let mut request = place.request(dockerfile);
+    request.no_cache = true;
+    request.secrets.insert("s".to_owned(), SecretSource::Env("ORCHESTRATE_TEST_SURELY_UNSET".to_owned()));
+    let Err(BuildError::Secret { id, why }) = built(&connected().await, request, &place).await.0 else { panic!() };
+    assert_eq!(id, "s");
+    assert!(why.contains("ORCHESTRATE_TEST_SURELY_UNSET"), "{why}");
 }
 
 #[tokio::test]
@@ -583,6 +760,25 @@ async fn a_builder_that_is_not_there_is_said_to_be_missing() {
     let error = Buildkit::connect(address, nobody()).await.unwrap_err();
     let BuildError::Unavailable { why, .. } = &error else { panic!("{error:?}") };
     assert!(why.contains("surely-none"), "{why}");
+}
+
+/// The name of a variable that tells the next test that it runs without docker on its PATH.
+const WITHOUT_DOCKER: &str = "ORCHESTRATE_TEST_WITHOUT_DOCKER";
+
+#[tokio::test]
+async fn without_docker_on_path_the_error_says_what_to_do() {
+    if std::env::var_os(WITHOUT_DOCKER).is_none() {
+        let own = std::env::current_exe().unwrap();
+        let mut child = std::process::Command::new(own);
+        child.args(["--exact", "without_docker_on_path_the_error_says_what_to_do"]);
+        let output = child.env("PATH", "/nowhere").env(WITHOUT_DOCKER, "1").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
+    let error = Buildkit::connect(Address::DialStdio { builder: None }, nobody()).await.unwrap_err();
+    let BuildError::Unavailable { why, help, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(why, "there is no `docker` on PATH");
+    assert!(help.contains("install Docker"), "{help}");
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! From a planned image to a request for an executor.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -17,6 +16,7 @@ use crate::graph::placeholder;
 use crate::name::ImageName;
 use crate::platform::Platform;
 use crate::project::{NamedContext, Secret};
+use crate::registry::ContentStore;
 use crate::workspace::{Origin, Snapshot};
 
 /// The images of the run that are made by now.
@@ -54,7 +54,7 @@ pub async fn build(
 /// What all builds of a run share.
 pub struct BuildRun<'a> {
     /// The folder for blobs.
-    pub store: &'a Path,
+    pub store: &'a ContentStore,
     /// Where events go.
     pub events: &'a Events,
     /// Ends the build.
@@ -97,7 +97,7 @@ impl Shown {
 struct Parents<'a> {
     work: &'a Work,
     made: &'a MadeImages,
-    store: &'a Path,
+    store: &'a ContentStore,
 }
 
 impl Parents<'_> {
@@ -128,12 +128,12 @@ impl Parents<'_> {
         let made = self.made.get(parent)?;
         let digest = made.children.get(platform).copied().unwrap_or(made.digest);
         if made.stored {
-            return Some(ContextSource::Store { store: self.store.to_owned(), digest });
+            return Some(ContextSource::Store { store: self.store.clone(), digest });
         }
         let image = self.work.project.images.get(parent)?;
         let destination = image.destinations.get(*made.held.first()?)?;
         let repository = self.work.repositories.get(destination.registry.as_str(), &destination.repository);
-        let store = repository.folder()?.to_owned();
+        let store = ContentStore::new(repository.folder()?);
         Some(ContextSource::Store { store, digest })
     }
 }

@@ -1,7 +1,6 @@
 //! One image's turn: kept, copied, found, or built and published.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
@@ -46,10 +45,10 @@ pub async fn make(shared: &Shared, step: &Step, made: &MadeImages) -> Result<Opt
         Action::Build => {
             let pinned = pinned_key(shared, step, image, made).await?;
             let forced = step.reasons.contains(&Reason::Forced);
-            if let (Some(pinned), false) = (pinned, forced) {
-                if let Some(digest) = publisher.sound_at_home(pinned).await? {
-                    return publisher.carry(digest, pinned).await.map(Some);
-                }
+            if let (Some(pinned), false) = (pinned, forced)
+                && let Some(digest) = publisher.sound_at_home(pinned).await?
+            {
+                return publisher.carry(digest, pinned).await.map(Some);
             }
             let fresh = build_once(shared, step, image, made).await?;
             publisher.publish(&fresh, pinned).await.map(Some)
@@ -154,9 +153,8 @@ async fn build_platforms(
     image: &ImageWork,
     made: &MadeImages,
 ) -> Result<Fresh, ApplyError> {
-    let store: &Path = shared.store.root();
     let no_cache = step.reasons.contains(&Reason::Forced);
-    let run = BuildRun { store, events: &shared.events, cancel: &shared.cancel, no_cache };
+    let run = BuildRun { store: &shared.store, events: &shared.events, cancel: &shared.cancel, no_cache };
     let mut children = BTreeMap::new();
     let mut entries = Vec::new();
     for platform in image.platforms.keys() {

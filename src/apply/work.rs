@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use crate::digest::Digest;
-use crate::exec::buildkit::{Address, BuildError, Buildkit, CredentialsFor};
+use crate::exec::buildkit::{Address, BuildError, Buildkit};
 use crate::fingerprint::Fingerprint;
 use crate::graph::Recipe;
 use crate::name::ImageName;
 use crate::platform::Platform;
 use crate::problem::Source;
 use crate::project::{Image, Project};
-use crate::registry::{Client, Repository};
+use crate::registry::{Client, Credentials, Repository};
 use crate::workspace::Snapshot;
 
 /// Everything that the steps of a plan are made from.
@@ -55,13 +55,13 @@ pub struct PlatformWork {
 /// BuildKit, connected to when something is built for the first time.
 pub struct Builder {
     address: Address,
-    credentials: CredentialsFor,
+    credentials: Arc<dyn Credentials>,
     connected: tokio::sync::OnceCell<Buildkit>,
 }
 
 impl Builder {
     /// A builder that is not connected yet.
-    pub fn new(address: Address, credentials: CredentialsFor) -> Self {
+    pub fn new(address: Address, credentials: Arc<dyn Credentials>) -> Self {
         Self { address, credentials, connected: tokio::sync::OnceCell::new() }
     }
 
@@ -70,20 +70,23 @@ impl Builder {
     /// # Errors
     /// If it cannot be reached.
     pub async fn get(&self) -> Result<&Buildkit, BuildError> {
-        let connect = || Buildkit::connect(self.address.clone(), self.credentials.clone());
+        let connect = || Buildkit::connect(self.address.clone(), Arc::clone(&self.credentials));
         self.connected.get_or_try_init(connect).await
     }
 }
 
+/// Opens a repository of a registry of the manifest.
+pub type OpenRepository = Box<dyn Fn(&str, &str) -> Repository + Send + Sync>;
+
 /// Opens each repository once.
 pub struct Repositories {
-    open: Box<dyn Fn(&str, &str) -> Repository + Send + Sync>,
+    open: OpenRepository,
     opened: Mutex<BTreeMap<(String, String), Arc<Repository>>>,
 }
 
 impl Repositories {
     /// Opens repositories (registry, repository) with `open`.
-    pub fn new(open: Box<dyn Fn(&str, &str) -> Repository + Send + Sync>) -> Self {
+    pub fn new(open: OpenRepository) -> Self {
         Self { open, opened: Mutex::new(BTreeMap::new()) }
     }
 

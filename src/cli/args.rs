@@ -59,9 +59,6 @@ pub struct Common {
     /// How many builds run at once, counted by weight [default: the number of cores]
     #[arg(short, long, global = true, value_name = "N", help_heading = "Common")]
     pub jobs: Option<u32>,
-    /// Neither read nor write the cache of file hashes
-    #[arg(long, global = true, help_heading = "Common")]
-    pub no_stat_cache: bool,
     /// Say less
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Common")]
     pub quiet: bool,

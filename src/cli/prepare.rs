@@ -185,25 +185,20 @@ fn base_config(config: &crate::oci::ImageConfig) -> BaseConfig {
     }
 }
 
+/// The images of a run, with all that their builds need.
+type Works = BTreeMap<ImageName, ImageWork>;
+
 /// The contexts and the records of all images of the run, bases before their dependents.
-fn keys(
-    loaded: &mut Loaded,
-    wired: &Wired,
-    lock: &Lock,
-) -> Result<(BTreeMap<ImageName, ImageWork>, BTreeMap<ImageName, ImageFacts>), Failure> {
+fn keys(loaded: &mut Loaded, wired: &Wired, lock: &Lock) -> Result<(Works, BTreeMap<ImageName, ImageFacts>), Failure> {
     let mut contexts = read_contexts(loaded, wired)?;
-    let mut works: BTreeMap<ImageName, ImageWork> = BTreeMap::new();
+    let mut works: Works = BTreeMap::new();
     let mut facts: BTreeMap<ImageName, ImageFacts> = BTreeMap::new();
-    let mut extras = BTreeMap::new();
     for name in wired.graph.order().iter().filter(|name| wired.selection.all.contains(*name)) {
         let (Some(image), Some(recipes)) = (loaded.project.images.get(name), wired.recipes.get(name)) else { continue };
         let extra = loaded.workspace.extra(&image.inputs.extra, image.modes)?;
-        extras.insert(name.clone(), Arc::clone(&extra));
         let mut platforms = BTreeMap::new();
-        let mut dropped = 0;
         for (platform, recipe) in recipes {
             let read = contexts.remove(&(name.clone(), platform.clone())).unwrap_or_default();
-            dropped += read.dropped;
             let parent = |name: &ImageName, platform: &Platform| {
                 let work = works.get(name)?.platforms.get(platform)?;
                 Some(Parent::Key(work.fingerprint.key()))
@@ -224,18 +219,13 @@ fn keys(
             let work = PlatformWork { recipe: recipe.clone(), fingerprint, dockerfile, contexts: read.snapshots, pins };
             platforms.insert(platform.clone(), work);
         }
-        facts.insert(name.clone(), image_facts(loaded, image, &platforms, dropped));
+        facts.insert(name.clone(), image_facts(loaded, image, &platforms));
         works.insert(name.clone(), ImageWork { image: image.clone(), platforms });
     }
     Ok((works, facts))
 }
 
-fn image_facts(
-    loaded: &Loaded,
-    image: &Image,
-    platforms: &BTreeMap<Platform, PlatformWork>,
-    dropped: u64,
-) -> ImageFacts {
+fn image_facts(loaded: &Loaded, image: &Image, platforms: &BTreeMap<Platform, PlatformWork>) -> ImageFacts {
     let fingerprints: BTreeMap<Platform, Fingerprint> =
         platforms.iter().map(|(platform, work)| (platform.clone(), work.fingerprint.clone())).collect();
     let key = image_key(&fingerprints.iter().map(|(platform, print)| (platform.clone(), print.key())).collect());
@@ -253,14 +243,7 @@ fn image_facts(
     }
     let recipe = platforms.values().next().map(|work| &work.recipe);
     let (executor, executor_because) = recipe.map_or((Executor::Buildkit, None), |recipe| executor(image, recipe));
-    ImageFacts {
-        key,
-        fingerprints,
-        executor,
-        executor_because,
-        uncommitted: uncommitted.into_iter().collect(),
-        dropped,
-    }
+    ImageFacts { key, fingerprints, executor, executor_because, uncommitted: uncommitted.into_iter().collect() }
 }
 
 /// Who builds: a function of the manifest and the Dockerfile alone, never of what is installed.
@@ -276,7 +259,6 @@ fn executor(image: &Image, recipe: &Recipe) -> (Executor, Option<String>) {
 #[derive(Default)]
 struct ReadContexts {
     snapshots: BTreeMap<String, Snapshot>,
-    dropped: u64,
 }
 
 /// All contexts of all images at once, so that each is walked and each file hashed once.

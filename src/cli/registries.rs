@@ -5,17 +5,21 @@ use std::sync::Arc;
 
 use super::exit::Failure;
 use super::settings::Settings;
-use crate::exec::buildkit::CredentialsFor;
 use crate::project::{Project, Registry, RegistryKind};
+<<<<<<< HEAD
 use crate::registry::{
     Client, Credential, Credentials, DockerCredentials, DockerEnvironment, Proxies, Repository, RepositoryName,
 };
+=======
+use crate::registry::{Client, Credentials, DockerCredentials, DockerEnvironment, Proxies, Repository, RepositoryName};
+>>>>>>> main
 
 /// The client, and who we are.
 pub struct Registries {
     /// Speaks to every registry.
     pub client: Client,
-    credentials: Arc<dyn Credentials>,
+    /// Who we are, for a builder that asks.
+    pub credentials: Arc<dyn Credentials>,
 }
 
 impl Registries {
@@ -45,23 +49,6 @@ impl Registries {
             }
         }
         Ok(Self { client: Client::new(registry, Arc::clone(&credentials)), credentials })
-    }
-
-    /// The credentials in the form that a builder asks for them.
-    pub fn for_builder(&self) -> CredentialsFor {
-        let credentials = Arc::clone(&self.credentials);
-        Arc::new(move |host: &str| {
-            let (credentials, host) = (Arc::clone(&credentials), host.to_owned());
-            Box::pin(async move {
-                // What cannot be had is shown by the registry's refusal, with the name of the image that needed it.
-                match credentials.for_host(&host, false).await.ok().flatten()? {
-                    Credential::Password { username, password } => Some((username, password.expose().to_owned())),
-                    Credential::IdentityToken(token) => Some((String::new(), token.expose().to_owned())),
-                    // BuildKit has no place for a token that is sent as it is.
-                    Credential::RegistryToken(_) => None,
-                }
-            })
-        })
     }
 }
 

@@ -31,8 +31,6 @@ pub struct Settings {
     pub offline: bool,
     /// How much weight is built at once.
     pub jobs: u32,
-    /// Use the cache of file hashes.
-    pub stat_cache: bool,
     /// Say less.
     pub quiet: bool,
     /// Say more.
@@ -89,7 +87,6 @@ impl Settings {
             locked: common.locked || (ci && !common.no_locked),
             offline: common.offline,
             jobs: common.jobs.unwrap_or(cores).max(1),
-            stat_cache: !common.no_stat_cache,
             quiet: common.quiet,
             verbose: common.verbose,
             out: Style { color: !no_color && std::io::stdout().is_terminal(), width },

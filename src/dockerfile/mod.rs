@@ -15,7 +15,9 @@ mod reach;
 mod recipe;
 mod scope;
 mod select;
+mod sources;
 mod syntax;
+mod walk;
 mod words;
 
 pub use analysis::{

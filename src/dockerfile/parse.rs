@@ -120,7 +120,7 @@ impl<'a> Parser<'a> {
                     self.file.escape = self.lines.escape;
                 }
                 ("escape", other) => {
-                    self.error(&place, format!("`{other}` cannot be the escape character: `\\` and `` ` `` can"))
+                    self.error(&place, format!("`{other}` cannot be the escape character: `\\` and `` ` `` can"));
                 }
                 _ => {}
             }

@@ -142,7 +142,7 @@ impl Picker<'_> {
         if excludes.is_empty() {
             self.take(self.tree.below(&place));
         } else {
-            self.filtered(&place, place.as_bytes().len(), None, (excludes, Matched::default()));
+            self.filtered(&place, place.as_bytes().len(), None, (excludes, &Matched::default()));
         }
         Ok(())
     }
@@ -212,15 +212,21 @@ impl Picker<'_> {
     /// The paths below `folder` of which each part matches its pattern.
     fn descend(&self, folder: &RelPath, globs: &[Glob], found: &mut Vec<RelPath>) {
         let Some((first, rest)) = globs.split_first() else { return };
-        for index in children(self.tree, folder) {
+        let mut enter = |index: usize| {
             let node = &self.tree.nodes()[index];
-            if !first.matches(node.path.name()) {
-                continue;
-            }
             if rest.is_empty() {
                 found.push(node.path.clone());
             } else if node.kind == NodeKind::Folder {
                 self.descend(&node.path, rest, found);
+            }
+        };
+        if let Some(name) = first.literal() {
+            self.tree.find(&folder.join(name.as_bytes())).into_iter().for_each(enter);
+            return;
+        }
+        for index in children(self.tree, folder) {
+            if first.matches(self.tree.nodes()[index].path.name()) {
+                enter(index);
             }
         }
     }
@@ -273,12 +279,12 @@ impl Picker<'_> {
         }
         let strip = start.as_bytes().len();
         if inner.is_root() {
-            self.filtered(&start, strip, None, (excludes, Matched::default()));
+            self.filtered(&start, strip, None, (excludes, &Matched::default()));
             return Ok(());
         }
         let bad = (inner.clone(), "is not a pattern: a `[` is open, or it ends with a backslash");
         let include = Excludes::new(vec![Pattern::new(inner.as_bytes()).map_err(|_| bad)?]);
-        self.filtered(&start, strip, Some((&include, Matched::default())), (excludes, Matched::default()));
+        self.filtered(&start, strip, Some((&include, &Matched::default())), (excludes, &Matched::default()));
         Ok(())
     }
 
@@ -287,8 +293,8 @@ impl Picker<'_> {
         &mut self,
         folder: &RelPath,
         strip: usize,
-        include: Option<(&Excludes, Matched)>,
-        (excludes, state): (&Excludes, Matched),
+        include: Option<(&Excludes, &Matched)>,
+        (excludes, state): (&Excludes, &Matched),
     ) {
         if include.is_none() && excludes.is_empty() {
             self.take(self.tree.below(folder));
@@ -298,13 +304,13 @@ impl Picker<'_> {
         for index in children(tree, folder) {
             let node = &tree.nodes()[index];
             let path = below(&node.path, strip);
-            let (verdict, state) = excludes.folder(path, &state);
-            let (included, inner) = match &include {
+            let (verdict, state) = excludes.folder(path, state);
+            let (included, inner) = match include {
                 None => (true, None),
                 Some((patterns, state)) => {
                     let (verdict, state) = patterns.folder(path, state);
                     // What lies below a match is included whole.
-                    let inner = (!verdict.is_excluded()).then_some((*patterns, state));
+                    let inner = (!verdict.is_excluded()).then_some((patterns, state));
                     (verdict.is_excluded(), inner)
                 }
             };
@@ -312,7 +318,8 @@ impl Picker<'_> {
                 self.take_with_parents(&node.path);
             }
             if node.kind == NodeKind::Folder && (!verdict.is_excluded() || excludes.may_keep_below(path)) {
-                self.filtered(&node.path, strip, inner, (excludes, state));
+                let inner = inner.as_ref().map(|(patterns, state)| (*patterns, state));
+                self.filtered(&node.path, strip, inner, (excludes, &state));
             }
         }
     }
@@ -375,7 +382,7 @@ fn split_wild(path: &RelPath) -> (RelPath, Vec<u8>) {
 
 fn patterns(texts: &[String]) -> Option<Excludes> {
     let texts = texts.iter().filter(|text| !text.trim().is_empty());
-    let patterns: Result<Vec<_>, _> = texts.map(|text| Pattern::new(text.trim_start_matches('/').as_bytes())).collect();
+    let patterns: Result<Vec<_>, _> = texts.map(|text| Pattern::new(text.as_bytes())).collect();
     patterns.ok().map(Excludes::new)
 }
 

@@ -27,6 +27,9 @@ const NAMES: &[&str] = &[
     "to",
 ];
 
+/// Keys that hold commands, in which braces are the shell's.
+const COMMANDS: &[&str] = &["by", "verify"];
+
 /// Checks all texts of a document.
 pub(crate) fn check(root: &Node, problems: &mut Problems) {
     walk(root, false, problems);
@@ -39,7 +42,9 @@ fn walk(node: &Node, named: bool, problems: &mut Problems) {
         Kind::Scalar(_) => {}
         Kind::Sequence(items) => items.iter().for_each(|item| walk(item, named, problems)),
         Kind::Mapping(mapping) => {
-            for (key, value) in mapping.iter().filter(|(key, _)| !key.text.starts_with("x-")) {
+            for (key, value) in
+                mapping.iter().filter(|(key, _)| !key.text.starts_with("x-") && !COMMANDS.contains(&key.text.as_str()))
+            {
                 let holds_names = NAMES.contains(&key.text.as_str());
                 walk(value, holds_names && value.mapping().is_none(), problems);
             }

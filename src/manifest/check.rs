@@ -137,7 +137,10 @@ fn takes_text(schema: &Map<String, Value>, scalar: &Scalar) -> bool {
     let text = scalar.text.as_str();
     let same = |value: &Value| match value {
         Value::String(word) => word == text,
-        other => other.to_string() == text,
+        other => {
+            let shown = other.to_string();
+            shown == text
+        }
     };
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
         return words.iter().any(same);

@@ -68,13 +68,12 @@ fn with_file(matrix: &Node, scope: &Scope<'_>, files: &Files<'_>, renderer: &mut
     let file = renderer.node(file, scope, References::Refused);
     file.text()?;
     let (path, text) = vars::read_text(&file, files, renderer)?;
-    let read = match yaml::read(&Source::new(path, text)) {
-        Ok(read) => read?,
-        Err(problems) => {
-            renderer.report_all(&problems);
-            return None;
-        }
-    };
+    let (read, problems) = yaml::read(&Source::new(path, text)).unwrap_or_else(|problems| (None, problems));
+    renderer.report_all(&problems);
+    if problems.has_errors() {
+        return None;
+    }
+    let Some(read) = read else { return Some(matrix.clone()) };
     let base = match &read.kind {
         Kind::Sequence(_) => {
             let mut mapping = Mapping::default();

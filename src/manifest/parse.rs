@@ -1,7 +1,8 @@
 //! Text to a [`Manifest`]: everything that can be said about a file without knowing what surrounds it.
 
 use super::node::{Kind, Node};
-use super::{braces, check, detect, yaml};
+use super::overlay::merge;
+use super::{braces, check, detect, resolve, yaml};
 use crate::problem::{Code, Problem, Problems, Source};
 
 /// A `deploy.yaml` of the right form. What it means is decided by [`super::resolve`].
@@ -42,8 +43,21 @@ impl Manifest {
         names
     }
 
+    /// The file with a profile laid over it, and without profiles. An unknown profile changes nothing.
+    pub(crate) fn overlaid(&self, profile: Option<&str>) -> Node {
+        let mut root = self.root.clone();
+        if let Kind::Mapping(mapping) = &mut root.kind {
+            mapping.remove("profiles");
+        }
+        let overlay = profile.and_then(|profile| self.root.get("profiles")?.get(profile));
+        overlay.map_or(root.clone(), |overlay| {
+            resolve::forget_old_kinds(&mut root, overlay);
+            merge(root, overlay)
+        })
+    }
+
     /// Whether resolving it may ask for the number of the AWS account: `{{aws.account}}`, or an ECR registry that does not say.
-    pub fn needs_aws_account(&self) -> bool {
+    pub fn needs_aws_account(&self, profile: Option<&str>) -> bool {
         fn mentions(node: &Node) -> bool {
             match &node.kind {
                 Kind::Null => false,
@@ -55,7 +69,7 @@ impl Manifest {
                 }
             }
         }
-        mentions(&self.root)
+        mentions(&self.overlaid(profile))
     }
 }
 
@@ -64,24 +78,34 @@ impl Manifest {
 /// # Errors
 /// All that is wrong with the text, its keys and the types of its values, each with its place.
 pub fn parse(source: &Source) -> Result<Manifest, Problems> {
+    let (manifest, problems) = parse_all(source)?;
+    let manifest = problems.or(manifest)?;
+    Ok(Manifest { warnings: problems, ..manifest })
+}
+
+/// Reads a manifest as far as it can be read, with all that is wrong with its form, so that later stages can add what they find.
+///
+/// # Errors
+/// What makes it no manifest at all.
+pub fn parse_all(source: &Source) -> Result<(Manifest, Problems), Problems> {
     if let Some(problem) = detect::other_text(source) {
         return Err(problem.into());
     }
     let begin = source.at(0, 0);
-    let Some(root) = yaml::read(source)? else {
+    let (root, mut problems) = yaml::read(source)?;
+    let Some(root) = root else {
+        problems.or(())?;
         return Err(Problem::error(Code::MissingKey, "the manifest is empty")
             .at(&begin, "`version: 1` and `project:` belong here")
-            .help("`orchestrate init` writes a manifest from the Dockerfiles of a repository")
+            .help("README.md of orchestrate shows a first manifest")
             .into());
     };
     if let Some(problem) = detect::other_tool(&root).or_else(|| version_problem(&root)) {
         return Err(problem.into());
     }
-    let mut problems = check::document(&root);
+    problems.append(check::document(&root));
     braces::check(&root, &mut problems);
-    let manifest = Manifest { source: source.clone(), root, warnings: Problems::new() };
-    let manifest = problems.or(manifest)?;
-    Ok(Manifest { warnings: problems, ..manifest })
+    Ok((Manifest { source: source.clone(), root, warnings: Problems::new() }, problems))
 }
 
 fn version_problem(root: &Node) -> Option<Problem> {

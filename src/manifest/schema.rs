@@ -127,7 +127,7 @@ fn or_null(schema: &mut Value) {
                 outer.insert(note.to_owned(), value);
             }
         }
-        outer.insert("anyOf".to_owned(), json!([Value::Object(object.clone()), null]));
+        outer.insert("anyOf".to_owned(), Value::Array(vec![Value::Object(object.clone()), null]));
         *object = outer;
     }
 }

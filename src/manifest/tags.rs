@@ -24,7 +24,8 @@ pub(crate) trait TagScope {
 
 /// The tags of one template, and what they depend on; `None` if something is wrong.
 pub(crate) fn resolve(node: &Node, names: &impl TagScope, renderer: &mut Renderer) -> Option<(TagText, Taint)> {
-    let taint = names.taints().of(&renderer.names(node));
+    let used = renderer.names(node);
+    let taint = names.taints().of(&used);
     if taint.late {
         let template = node.text()?.to_owned();
         let mut scope = names.scope().clone();
@@ -33,7 +34,7 @@ pub(crate) fn resolve(node: &Node, names: &impl TagScope, renderer: &mut Rendere
         scope.local.insert("published".to_owned(), "2026-01-01".into());
         let tried = renderer.text(node, &scope)?;
         check(&tried, node, renderer)?;
-        return Some((TagText::Late { template, scope: names.scope().to_value() }, taint));
+        return Some((TagText::Late { template, scope: names.scope().only(&used) }, taint));
     }
     let text = renderer.text(node, names.scope())?;
     check(&text, node, renderer)?;

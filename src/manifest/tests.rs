@@ -1,6 +1,7 @@
 //! The rules of the manifest, by value.
 
 mod example;
+mod fixtures;
 mod problems;
 mod rules;
 mod schema;

@@ -27,13 +27,15 @@ pub(crate) struct Set {
 pub(crate) fn read_set(choices: &Choices, declared: &Node, renderer: &mut Renderer) -> Set {
     let mut set = Set::default();
     for (name, value) in &choices.set {
-        let source = Source::new("--set", format!("{name}={value}"));
-        let location = source.at(name.len() + 1, value.len());
-        let node = Node::scalar(value, Form::Verbatim, location);
         if let Some(arg) = name.strip_prefix("args.") {
-            set.args.push((Key { text: arg.to_owned(), location: source.at(0, name.len()) }, node));
+            // The value may be a secret: messages show the name alone.
+            let place = Source::new("--set", name.as_str()).at(0, name.len());
+            let node = Node::scalar(value, Form::Verbatim, place.clone());
+            set.args.push((Key { text: arg.to_owned(), location: place }, node));
             continue;
         }
+        let source = Source::new("--set", format!("{name}={value}"));
+        let node = Node::scalar(value, Form::Verbatim, source.at(name.len() + 1, value.len()));
         let name = name.strip_prefix("vars.").unwrap_or(name);
         if declared.get(name).is_some() {
             set.vars.insert(name.to_owned(), node);

@@ -16,14 +16,17 @@ const MOST_NODES: usize = 500_000;
 /// The deepest nesting.
 const DEEPEST: usize = 64;
 
-/// The one document of `source`; `None` if it is empty.
-pub(crate) fn read(source: &Source) -> Result<Option<Node>, Problems> {
+/// The one document of `source` (`None` if it is empty), and what is wrong with it where the rest can still be read.
+///
+/// # Errors
+/// What keeps the text from being read at all.
+pub(crate) fn read(source: &Source) -> Result<(Option<Node>, Problems), Problems> {
     let mut reader = Reader::new(source);
     let document = reader.document();
     match document {
         Err(Stop::Scan(error)) => reader.problems.push(syntax_problem(source, &error)),
         Err(Stop::TooLarge(location)) => reader.problems.push(too_large(&location)),
-        Ok(node) => return reader.problems.or(node),
+        Ok(node) => return Ok((node, reader.problems)),
     }
     Err(reader.problems)
 }
@@ -131,10 +134,11 @@ impl<'a> Reader<'a> {
                 (anchor, Node { kind: Kind::Sequence(items), location }, count)
             }
             Event::MappingStart(_, anchor, _) => {
-                let (mapping, count) = self.mapping(depth)?;
+                let (mapping, count, sound) = self.mapping(depth)?;
                 let first =
                     mapping.0.first().map(|(key, _)| key.location.clone()).filter(|key| key.source == *self.source);
-                (anchor, Node { kind: Kind::Mapping(mapping), location: first.unwrap_or(location) }, count)
+                let kind = if sound { Kind::Mapping(mapping) } else { Kind::Null };
+                (anchor, Node { kind, location: first.unwrap_or(location) }, count)
             }
             _ => (0, Node { kind: Kind::Null, location }, 1),
         };
@@ -170,8 +174,10 @@ impl<'a> Reader<'a> {
         Ok((items, total))
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<(Mapping, usize), Stop> {
+    /// The mapping, its size, and whether all its keys can be keys.
+    fn mapping(&mut self, depth: usize) -> Result<(Mapping, usize, bool), Stop> {
         let (mut mapping, mut merged, mut total) = (Mapping::default(), Vec::<(Location, Node)>::new(), 1);
+        let mut sound = true;
         while let Some(next) = self.next()? {
             if matches!(next.0, Event::MappingEnd) {
                 break;
@@ -187,6 +193,7 @@ impl<'a> Reader<'a> {
                 Kind::Null => "null".to_owned(),
                 Kind::Sequence(_) | Kind::Mapping(_) => {
                     self.problems.push(odd_key(self.source, key_start, &key.location));
+                    sound = false;
                     continue;
                 }
             };
@@ -200,7 +207,7 @@ impl<'a> Reader<'a> {
             }
         }
         self.merge(&mut mapping, merged);
-        Ok((mapping, total))
+        Ok((mapping, total, sound))
     }
 
     fn merge(&mut self, mapping: &mut Mapping, merged: Vec<(Location, Node)>) {

@@ -34,6 +34,14 @@ impl Glob {
         Ok(Self { kind: Kind::Regex { head, regex } })
     }
 
+    /// The one path that matches, if the pattern has no wildcard.
+    pub fn literal(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Literal(literal) => Some(literal),
+            Kind::Regex { .. } => None,
+        }
+    }
+
     /// Whether the whole of `path` matches.
     pub fn matches(&self, path: &[u8]) -> bool {
         let path = text(path);

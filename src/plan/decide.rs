@@ -186,7 +186,6 @@ impl Decision<'_> {
             destinations,
             needs: needs.cloned().collect(),
             uncommitted: self.known.uncommitted.iter().take(20).cloned().collect(),
-            dropped: self.known.dropped,
             weight: self.image.weight,
             chosen: self.facts.selection.chosen.contains(name),
         }

@@ -37,8 +37,6 @@ pub struct ImageFacts {
     pub executor_because: Option<String>,
     /// Inputs that differ from the commit, sorted.
     pub uncommitted: Vec<String>,
-    /// How many files language-aware inputs left out.
-    pub dropped: u64,
 }
 
 /// What the command line asks for.

@@ -104,20 +104,12 @@ pub struct Step {
     /// Inputs that differ from the commit, untracked ones included (the first 20).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uncommitted: Vec<String>,
-    /// Files that language-aware `inputs` left out of the key.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub dropped: u64,
     /// What it counts against `--jobs`.
     #[serde(default = "one")]
     pub weight: u32,
     /// Whether it was asked for, rather than needed by another image.
     #[serde(default)]
     pub chosen: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 const fn one() -> u32 {

@@ -15,13 +15,14 @@ use url::Url;
 
 use super::RequestKind;
 use super::body::Payload;
+use super::call::{Call, Target};
 use super::challenge::{Challenge, Scope};
 use super::credentials::CredentialError;
 use super::error::Error;
 use super::name::RepositoryName;
 use super::secret::{Credential, Secret};
 use super::settings::is_loopback;
-use super::transport::{Call, Target, Transport};
+use super::transport::Transport;
 
 /// A token without `expires_in` is good for this long.
 ///

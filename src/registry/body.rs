@@ -21,6 +21,9 @@ use crate::oci::Descriptor;
 /// How much of a file is read at a time.
 const BUFFER: usize = 128 * 1024;
 
+/// How many times longer than for a movement is waited for the answer to a whole blob.
+const PATIENCE: u32 = 5;
+
 /// A stream of a blob's bytes.
 pub(super) type BlobStream = BoxStream<'static, Result<Bytes, Error>>;
 
@@ -39,17 +42,20 @@ impl BlobSource {
     /// The bytes `offset..offset + length` of `blob`. A whole blob is verified: the last bytes of one with another digest or
     /// length are never handed out, an error is.
     pub(super) async fn open(&self, blob: &Descriptor, offset: u64, length: u64) -> Result<BlobStream, Error> {
+        // At the end of the blob one byte more is looked for: content that is too long is found out by it.
+        let end = offset + length;
+        let end = if end == blob.size { end + 1 } else { end };
         let stream = match self {
             Self::Bytes(bytes) => {
-                let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-                let part = bytes.slice(from..);
+                let position = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+                let part = bytes.slice(position(offset)..position(end));
                 futures::stream::once(async move { Ok(part) }).boxed()
             }
             Self::File(path) => {
                 let mut file = tokio::fs::File::open(path).await.map_err(|error| Error::file("open", path, error))?;
                 file.seek(std::io::SeekFrom::Start(offset)).await.map_err(|error| Error::file("read", path, error))?;
                 let path = path.clone();
-                ReaderStream::with_capacity(file.take(length.saturating_add(1)), BUFFER)
+                ReaderStream::with_capacity(file.take(end - offset), BUFFER)
                     .map(move |chunk| chunk.map_err(|error| Error::file("read", &path, error)))
                     .boxed()
             }
@@ -148,9 +154,11 @@ impl Payload {
             Self::Bytes(bytes) => Ok(bytes.clone().into()),
             Self::Blob { source, blob, offset, length } => {
                 let (activity, counters) = (activity.clone(), Arc::clone(counters));
+                let mut left = *length;
                 let stream = source.open(blob, *offset, *length).await?.map(move |chunk| match chunk {
                     Ok(chunk) => {
-                        activity.moved();
+                        left = left.saturating_sub(chunk.len() as u64);
+                        activity.moved(left == 0);
                         counters.sent(chunk.len());
                         Ok(chunk)
                     }
@@ -173,20 +181,29 @@ pub(super) struct Activity(Arc<Mutex<Moves>>);
 #[derive(Debug)]
 struct Moves {
     last: Instant,
+    /// Whether a blob was handed over whole. Some of it is still in the buffers of the system then, and the registry has to store it.
+    all: bool,
     broken: Option<Error>,
 }
 
 impl Activity {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Moves { last: Instant::now(), broken: None })))
+        Self(Arc::new(Mutex::new(Moves { last: Instant::now(), all: false, broken: None })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Moves> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn moved(&self) {
-        self.lock().last = Instant::now();
+    fn moved(&self, all: bool) {
+        let mut moves = self.lock();
+        moves.last = Instant::now();
+        moves.all = all;
+    }
+
+    fn deadline(&self, idle: Duration) -> Instant {
+        let moves = self.lock();
+        moves.last + if moves.all { idle * PATIENCE } else { idle }
     }
 
     fn broke(&self, error: Error) {
@@ -197,15 +214,16 @@ impl Activity {
         self.lock().broken.take()
     }
 
-    /// Waits for `work` as long as something moves at least every `idle`; `None` if nothing does.
+    /// Waits for `work` as long as something moves at least every `idle`, and [`PATIENCE`] times as long for the answer to a blob; `None` if
+    /// nothing does.
     pub(super) async fn watch<T>(&self, idle: Duration, work: impl Future<Output = T>) -> Option<T> {
         let mut work = std::pin::pin!(work);
         loop {
-            let deadline = self.lock().last + idle;
+            let deadline = self.deadline(idle);
             tokio::select! {
                 done = &mut work => return Some(done),
                 () = tokio::time::sleep_until(deadline) => {
-                    if self.lock().last + idle <= Instant::now() {
+                    if self.deadline(idle) <= Instant::now() {
                         return None;
                     }
                 }

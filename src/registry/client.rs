@@ -8,13 +8,15 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::body::Payload;
+use super::call::{Call, Read, Target};
 use super::challenge::Scope;
 use super::counters::{Counters, RequestKind};
 use super::credentials::Credentials;
 use super::error::Error;
 use super::name::{By, RepositoryName};
+use super::reply::Reply;
 use super::settings::Settings;
-use super::transport::{Call, Read, Reply, Target, Transport};
+use super::transport::Transport;
 use crate::digest::Digest;
 use crate::oci::{Descriptor, Index, MAX_MANIFEST_SIZE, RawManifest, media_type};
 

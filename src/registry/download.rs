@@ -4,12 +4,13 @@ use reqwest::header::{HeaderValue, RANGE};
 use reqwest::{Method, StatusCode};
 
 use super::body::{BlobSource, BlobStream};
+use super::call::{Call, Read};
 use super::client::{Client, successful};
 use super::counters::RequestKind;
 use super::error::Error;
 use super::name::RepositoryName;
+use super::reply::Reply;
 use super::retry::{Attempts, Failure};
-use super::transport::{Call, Read, Reply};
 use crate::oci::Descriptor;
 
 impl Client {

@@ -121,7 +121,7 @@ pub enum Error {
         answer: Box<Answer>,
     },
     /// The registry did not answer, or broke off, for as long as it was tried.
-    #[error("{request}: {reason}, tried {attempts} times in {} s", .elapsed.as_secs())]
+    #[error("{request}: {reason}; given up after {} s and {attempts} attempt{}", .elapsed.as_secs(), if *.attempts == 1 { "" } else { "s" })]
     Unreachable {
         /// The request.
         request: Box<Request>,

@@ -25,6 +25,7 @@
 
 mod auth;
 mod body;
+mod call;
 mod challenge;
 mod client;
 mod counters;
@@ -37,6 +38,7 @@ mod name;
 mod presence;
 mod record;
 mod referral;
+mod reply;
 mod repository;
 mod retry;
 mod secret;
@@ -46,6 +48,7 @@ mod store;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod transfer;
 mod transport;
 mod upload;

@@ -10,6 +10,9 @@ use super::settings::Settings;
 /// The longest pause where the registry names none: a registry that comes back is noticed within it.
 const LONGEST_OWN_PAUSE: Duration = Duration::from_secs(4);
 
+/// How long a host that was given up is not asked again.
+const GIVEN_UP_FOR: Duration = Duration::from_secs(10);
+
 /// One failed attempt, and what may heal it.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -45,22 +48,51 @@ impl From<Error> for Failure {
 #[derive(Debug, Default)]
 pub(super) struct Outage {
     answered: AtomicBool,
-    since: Mutex<Option<Instant>>,
+    state: Mutex<Away>,
+}
+
+#[derive(Debug, Default)]
+struct Away {
+    since: Option<Instant>,
+    given_up: Option<GivenUp>,
+}
+
+/// That a host was given up, and how.
+#[derive(Clone, Debug)]
+pub(super) struct GivenUp {
+    until: Instant,
+    pub(super) reason: String,
+    pub(super) attempts: u32,
+    pub(super) elapsed: Duration,
 }
 
 impl Outage {
     /// The host answered something useful.
     pub(super) fn over(&self) {
+        self.answered();
+        *self.lock() = Away::default();
+    }
+
+    /// The host answered, if badly.
+    pub(super) fn answered(&self) {
         self.answered.store(true, Relaxed);
-        *self.lock() = None;
+    }
+
+    /// Whether somebody has just used up the host's budget: then nobody else need wait for it too.
+    pub(super) fn given_up(&self) -> Option<GivenUp> {
+        self.lock().given_up.clone().filter(|given_up| given_up.until > Instant::now())
     }
 
     fn failed(&self) -> Duration {
-        self.lock().get_or_insert_with(Instant::now).elapsed()
+        self.lock().since.get_or_insert_with(Instant::now).elapsed()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        self.since.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn give_up(&self, given_up: GivenUp) {
+        self.lock().given_up = Some(given_up);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Away> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -91,17 +123,27 @@ impl Attempts {
     pub(super) async fn wait(&mut self, settings: &Settings, outage: &Outage, failure: Failure) -> Result<(), Error> {
         self.made += 1;
         self.in_a_row += 1;
-        let troubled = self.trouble_since.get_or_insert_with(Instant::now).elapsed();
         let own = settings.first_pause.saturating_mul(1 << (self.in_a_row - 1).min(16)).min(LONGEST_OWN_PAUSE);
         let own = own.mul_f64(rand::random_range(0.5..=1.0));
+        let since_failure = self.trouble_since.get_or_insert_with(Instant::now).elapsed();
+        let answered = outage.answered.load(Relaxed);
+        // A host that never answered is given little time, its first silence included.
+        let (budget, troubled) =
+            if answered { (settings.outage, since_failure) } else { (settings.first_contact, self.started.elapsed()) };
+        let mut lost = false;
         let pause = match failure.heal {
             Heal::Never => None,
             Heal::Attempts => (self.in_a_row < settings.attempts).then_some(own),
-            Heal::Time(told) => {
-                let budget = if outage.answered.load(Relaxed) { settings.outage } else { settings.first_contact };
+            // Whoever names a pause is there, and is given it whole.
+            Heal::Time(Some(told)) => {
                 let spent = troubled.max(outage.failed());
-                let pause = told.map_or(own, |told| told.max(own).min(settings.longest_pause));
-                (spent + pause <= budget.max(told.unwrap_or_default().min(settings.longest_pause))).then_some(pause)
+                (spent <= budget).then_some(told.max(own).min(settings.longest_pause))
+            }
+            Heal::Time(None) => {
+                let away = outage.failed();
+                // A host that others are well served by is not lost for the sake of one request.
+                lost = !answered || away + own > budget;
+                (troubled.max(away) + own <= budget).then_some(own)
             }
         };
         match (pause, failure.error) {
@@ -109,8 +151,13 @@ impl Attempts {
                 tokio::time::sleep(pause).await;
                 Ok(())
             }
-            (None, Error::Unreachable { request, reason, .. }) => {
-                Err(Error::Unreachable { request, reason, attempts: self.made, elapsed: self.started.elapsed() })
+            (None, Error::Unreachable { request, reason, .. }) if failure.heal != Heal::Never => {
+                let (attempts, elapsed) = (self.made, self.started.elapsed());
+                if lost {
+                    let until = Instant::now() + GIVEN_UP_FOR;
+                    outage.give_up(GivenUp { until, reason: reason.clone(), attempts, elapsed });
+                }
+                Err(Error::Unreachable { request, reason, attempts, elapsed })
             }
             (None, error) => Err(error),
         }
@@ -125,47 +172,48 @@ mod tests {
         Failure { error: Error::Setup { host: "h".to_owned(), why: "w".to_owned() }, heal }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_dead_host_costs_its_budget_once() {
-        let (settings, outage) = (Settings::default(), Outage::default());
-        let started = Instant::now();
-        let mut first = Attempts::new();
-        while first.wait(&settings, &outage, failure(Heal::Time(None))).await.is_ok() {}
-        assert!(started.elapsed() <= settings.first_contact);
-        assert!(first.made >= 4, "{first:?}");
-        let mut second = Attempts::new();
-        let until = Instant::now() + settings.first_contact;
-        while second.wait(&settings, &outage, failure(Heal::Time(None))).await.is_ok() {}
-        assert!(Instant::now() < until && second.made <= 2, "{second:?}");
+    fn quick() -> Settings {
+        Settings {
+            first_pause: Duration::from_millis(10),
+            first_contact: Duration::from_millis(200),
+            outage: Duration::from_millis(900),
+            ..Settings::default()
+        }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_host_that_answered_before_may_be_away_for_long() {
-        let (settings, outage) = (Settings::default(), Outage::default());
+    /// How many attempts are made until it is given up.
+    async fn made(attempts: &mut Attempts, outage: &Outage, heal: Heal) -> u32 {
+        while attempts.wait(&quick(), outage, failure(heal)).await.is_ok() {}
+        attempts.made
+    }
+
+    #[tokio::test]
+    async fn a_dead_host_costs_its_budget_once() {
+        let outage = Outage::default();
+        let started = Instant::now();
+        assert!(made(&mut Attempts::new(), &outage, Heal::Time(None)).await >= 4);
+        assert!(started.elapsed() < quick().first_contact * 2, "{:?}", started.elapsed());
+        tokio::time::sleep(quick().first_contact).await;
+        assert_eq!(made(&mut Attempts::new(), &outage, Heal::Time(None)).await, 1, "the next one fails at once");
+    }
+
+    #[tokio::test]
+    async fn a_host_that_answered_before_may_be_away_for_longer() {
+        let outage = Outage::default();
         outage.over();
         let started = Instant::now();
-        let mut attempts = Attempts::new();
-        while attempts.wait(&settings, &outage, failure(Heal::Time(None))).await.is_ok() {}
-        assert!(started.elapsed() > Duration::from_secs(50) && started.elapsed() <= settings.outage);
+        made(&mut Attempts::new(), &outage, Heal::Time(None)).await;
+        assert!(started.elapsed() > quick().first_contact && started.elapsed() < quick().outage * 2);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_cannot_heal_is_not_repeated_and_a_told_pause_is_kept() {
-        let (settings, outage) = (Settings::default(), Outage::default());
-        assert!(Attempts::new().wait(&settings, &outage, failure(Heal::Never)).await.is_err());
+        let outage = Outage::default();
+        assert_eq!(made(&mut Attempts::new(), &outage, Heal::Never).await, 1);
+        assert_eq!(made(&mut Attempts::new(), &outage, Heal::Attempts).await, quick().attempts);
         let started = Instant::now();
-        let told = Heal::Time(Some(Duration::from_secs(7)));
-        Attempts::new().wait(&settings, &outage, failure(told)).await.unwrap();
-        assert!(started.elapsed() >= Duration::from_secs(7));
-        let mut attempts = Attempts::new();
-        let made = (0..).take_while(|_| true);
-        let mut count = 0;
-        for _ in made {
-            if attempts.wait(&settings, &outage, failure(Heal::Attempts)).await.is_err() {
-                break;
-            }
-            count += 1;
-        }
-        assert_eq!(count + 1, settings.attempts);
+        let told = Heal::Time(Some(Duration::from_millis(300)));
+        Attempts::new().wait(&quick(), &outage, failure(told)).await.unwrap();
+        assert!(started.elapsed() >= Duration::from_millis(300));
     }
 }

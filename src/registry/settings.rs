@@ -57,7 +57,9 @@ impl Default for Settings {
             first_pause: Duration::from_millis(250),
             longest_pause: Duration::from_secs(30),
             concurrency: 16,
-            manifest_pace: vec![(".amazonaws.com".to_owned(), Duration::from_millis(100))],
+            manifest_pace: [".amazonaws.com", "public.ecr.aws"]
+                .map(|host| (host.to_owned(), Duration::from_millis(100)))
+                .into(),
             chunk: 16 * 1024 * 1024,
         }
     }

@@ -1,93 +1,30 @@
 //! Sends requests. All policy is here, once: authentication, redirects, retries, pauses, time limits, concurrency, counting.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::Url;
 
 use super::auth::Authorizer;
-use super::body::{Activity, Payload};
-use super::challenge::Scope;
+use super::body::Activity;
+use super::call::{Call, Target};
 use super::counters::{Counters, RequestKind};
 use super::credentials::Credentials;
-use super::error::{Answer, Error, Request};
-use super::http::{Trust, client};
-use super::name::RepositoryName;
+use super::error::Error;
+use super::http::client;
 use super::presence::Presence;
-use super::retry::{Attempts, Failure, Heal, Outage};
+use super::reply::{Reply, broken, idle, unreachable};
+use super::retry::{Attempts, Failure, GivenUp, Heal, Outage};
 use super::settings::Settings;
+use super::tls::Trust;
 
-/// How much of an answer is read where nothing of interest is in it, or an error.
-const SMALL: usize = 64 * 1024;
 /// How many redirects are followed.
 const REDIRECTS: usize = 5;
-
-/// One request, before authentication.
-#[derive(Clone, Debug)]
-pub(super) struct Call {
-    pub(super) kind: RequestKind,
-    pub(super) method: Method,
-    pub(super) repository: RepositoryName,
-    pub(super) target: Target,
-    pub(super) headers: HeaderMap,
-    pub(super) payload: Payload,
-    pub(super) scopes: BTreeSet<Scope>,
-    /// Sent instead of what the registry's challenge asks for: for the token service itself.
-    pub(super) authorization: Option<HeaderValue>,
-    /// How the answer is read.
-    pub(super) read: Read,
-}
-
-/// Where a request goes.
-#[derive(Clone, Debug)]
-pub(super) enum Target {
-    /// Below `/v2/<repository>/` of the registry.
-    Path(String),
-    /// Where the registry said.
-    Url(Url),
-}
-
-/// How the body of a good answer is read.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Read {
-    /// At once, up to so many bytes.
-    Whole(usize),
-    /// By the caller, piece by piece.
-    Pieces,
-}
-
-impl Call {
-    pub(super) fn new(kind: RequestKind, method: Method, repository: &RepositoryName, path: impl Into<String>) -> Self {
-        let path = path.into();
-        Self {
-            kind,
-            method,
-            repository: repository.clone(),
-            target: Target::Path(path),
-            headers: HeaderMap::new(),
-            payload: Payload::Empty,
-            scopes: BTreeSet::from([Scope::pull(&repository.path)]),
-            authorization: None,
-            read: Read::Whole(SMALL),
-        }
-    }
-
-    pub(super) fn request(&self) -> Request {
-        let what = match &self.target {
-            Target::Path(path) => path.split('?').next().unwrap_or_default().to_owned(),
-            Target::Url(_) if self.kind == RequestKind::Token => "token".to_owned(),
-            Target::Url(_) => "blobs/uploads".to_owned(),
-        };
-        Request { kind: self.kind, method: self.method.to_string(), repository: self.repository.clone(), what }
-    }
-}
 
 /// One host and what we have learnt about it.
 pub(super) struct Host {
@@ -194,28 +131,40 @@ impl Transport {
         }
     }
 
-    /// Sends once, or twice if the registry wants to know who we are.
+    /// Sends once, and again if the registry wants to know who we are, and again if it no longer believes that.
     pub(super) async fn send_once(&self, call: &Call) -> Result<Reply, Failure> {
         let host = self.host(&call.repository.host)?;
         if call.kind == RequestKind::Token {
             return self.attempt(&host, call, call.authorization.as_ref()).await;
         }
         let _gate = if host.contacted.load(Relaxed) { None } else { Some(host.gate.lock().await) };
-        let used = host.authorizer.header(self, call).await?;
-        let reply = self.attempt(&host, call, used.as_ref()).await?;
-        host.contacted.store(true, Relaxed);
-        if !matches!(reply.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return Ok(reply);
+        if let Some(GivenUp { reason, attempts, elapsed, .. }) = host.outage.given_up() {
+            let request = Box::new(call.request());
+            return Err(Error::Unreachable { request, reason, attempts, elapsed }.into());
         }
-        host.authorizer.refused(self, call, (reply.headers(), used.as_ref())).await?;
-        if reply.status() == StatusCode::FORBIDDEN && used.is_none() {
-            return Ok(reply);
+        let mut refused = false;
+        let mut used = host.authorizer.header(self, call).await?;
+        loop {
+            let reply = self.attempt(&host, call, used.as_ref()).await?;
+            host.contacted.store(true, Relaxed);
+            let strange = match reply.status() {
+                StatusCode::UNAUTHORIZED => true,
+                // ECR says this of a login that has expired. Of nobody, it says what it means.
+                StatusCode::FORBIDDEN => used.is_some(),
+                _ => false,
+            };
+            if !strange || refused {
+                return Ok(reply);
+            }
+            host.authorizer.refused(self, call, (reply.headers(), used.as_ref())).await?;
+            let next = host.authorizer.header(self, call).await?;
+            if next == used {
+                return Ok(reply);
+            }
+            // To be asked who we are is no refusal yet.
+            refused = used.is_some();
+            used = next;
         }
-        let header = host.authorizer.header(self, call).await?;
-        if header == used {
-            return Ok(reply);
-        }
-        self.attempt(&host, call, header.as_ref()).await
     }
 
     async fn attempt(&self, host: &Host, call: &Call, auth: Option<&HeaderValue>) -> Result<Reply, Failure> {
@@ -227,6 +176,7 @@ impl Transport {
             Ok(reply) => reply?,
             Err(_) => return Err(unreachable(call, format!("not done within {} s", whole.as_secs()))),
         };
+        host.outage.answered();
         let heal = match reply.status().as_u16() {
             429 | 502 | 503 | 504 => Heal::Time(reply.retry_after()),
             408 | 500 => Heal::Attempts,
@@ -259,7 +209,7 @@ impl Transport {
             let response = self.one(call, &url, headers).await?;
             let follow = response.status().is_redirection() && matches!(call.method, Method::GET | Method::HEAD);
             if !follow {
-                return self.read(call, (url, response)).await;
+                return Reply::read(call, url, response, self.settings.idle_timeout).await;
             }
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let next = location.and_then(|location| url.join(location).ok());
@@ -291,44 +241,6 @@ impl Transport {
         }
     }
 
-    async fn read(&self, call: &Call, (url, response): (Url, reqwest::Response)) -> Result<Reply, Failure> {
-        let good = response.status().is_success();
-        let mut reply = Reply {
-            status: response.status(),
-            headers: response.headers().clone(),
-            call: call.clone(),
-            response,
-            body: Bytes::new(),
-            url,
-            idle: self.settings.idle_timeout,
-        };
-        let limit = match call.read {
-            Read::Pieces if good => return Ok(reply),
-            Read::Whole(limit) if good => limit,
-            Read::Pieces | Read::Whole(_) => SMALL,
-        };
-        let mut body = BytesMut::new();
-        if call.method == Method::HEAD {
-            return Ok(reply);
-        }
-        loop {
-            match reply.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= limit => body.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Ok(Some(_)) if good => {
-                    let subject = call.request().to_string();
-                    return Err(Error::TooLarge { subject, limit: limit as u64 }.into());
-                }
-                // What cannot be read of an error's explanation is not missed.
-                Ok(Some(_)) => break,
-                Err(_) if !good => break,
-                Err(failure) => return Err(failure),
-            }
-        }
-        reply.body = body.freeze();
-        Ok(reply)
-    }
-
     /// Waits for this request's turn where a registry takes only so many manifests a second.
     async fn keep_pace(&self, host: &Host, call: &Call) {
         let pace = self.settings.pace(&host.name).filter(|_| call.kind == RequestKind::ManifestPut);
@@ -342,111 +254,4 @@ impl Transport {
             tokio::time::sleep_until(turn).await;
         }
     }
-}
-
-/// An answer. Small bodies are read already.
-pub(super) struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    call: Call,
-    response: reqwest::Response,
-    body: Bytes,
-    url: Url,
-    idle: Duration,
-}
-
-impl Reply {
-    pub(super) const fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    pub(super) const fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-
-    /// The address that answered, after redirects.
-    pub(super) const fn url(&self) -> &Url {
-        &self.url
-    }
-
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The body, if the call asked for it whole or the status is an error.
-    pub(super) const fn body(&self) -> &Bytes {
-        &self.body
-    }
-
-    /// The next piece of a body that the call did not ask for whole.
-    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
-        match tokio::time::timeout(self.idle, self.response.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(error)) => Err(broken(&self.call, &error)),
-            Err(_) => Err(idle(&self.call, self.idle)),
-        }
-    }
-
-    pub(super) fn answer(&self) -> Answer {
-        Answer::new(self.status, &self.headers, &self.body)
-    }
-
-    pub(super) fn refused(&self) -> Error {
-        Error::Refused { request: Box::new(self.call.request()), answer: Box::new(self.answer()) }
-    }
-
-    pub(super) fn nonsense(&self, why: impl Into<String>) -> Error {
-        Error::Nonsense { request: Box::new(self.call.request()), why: why.into() }
-    }
-
-    /// Where the registry says that an upload goes on. A registry behind a proxy may not know that it is reached by HTTPS.
-    pub(super) fn location(&self) -> Option<Url> {
-        let mut url = self.url.join(self.header("location")?).ok()?;
-        if self.url.scheme() == "https" && url.scheme() == "http" && url.host() == self.url.host() {
-            url.set_scheme("https").ok()?;
-            url.set_port(self.url.port()).ok()?;
-        }
-        matches!(url.scheme(), "http" | "https").then_some(url)
-    }
-
-    /// `Retry-After` in seconds; its other form, a date, is rare and taken for absent.
-    fn retry_after(&self) -> Option<Duration> {
-        self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
-    }
-}
-
-fn idle(call: &Call, limit: Duration) -> Failure {
-    unreachable(call, format!("nothing moved for {} s", limit.as_secs_f32()))
-}
-
-fn unreachable(call: &Call, reason: String) -> Failure {
-    let request = Box::new(call.request());
-    Failure {
-        error: Error::Unreachable { request, reason, attempts: 1, elapsed: Duration::ZERO },
-        heal: Heal::Time(None),
-    }
-}
-
-/// A connection that could not be made, or broke. A certificate that is not trusted will not be trusted the next time.
-fn broken(call: &Call, error: &reqwest::Error) -> Failure {
-    let mut reasons: Vec<String> = Vec::new();
-    let mut untrusted = false;
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        untrusted |=
-            error.is::<rustls::Error>() || inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
-        let text = error.to_string();
-        if reasons.last() != Some(&text) {
-            reasons.push(text);
-        }
-        cause = error.source();
-    }
-    let reason = match reasons.pop() {
-        Some(last) if error.is_connect() => format!("cannot connect: {last}"),
-        Some(last) => format!("the connection broke: {last}"),
-        None => "the connection broke".to_owned(),
-    };
-    let failure = unreachable(call, reason);
-    if untrusted { Failure { heal: Heal::Never, ..failure } } else { failure }
 }

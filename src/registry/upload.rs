@@ -7,13 +7,14 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::body::{BlobSource, Payload};
+use super::call::{Call, Target};
 use super::challenge::Scope;
 use super::client::{Client, successful};
 use super::counters::RequestKind;
 use super::error::Error;
 use super::name::RepositoryName;
+use super::reply::Reply;
 use super::retry::{Attempts, Failure, Heal};
-use super::transport::{Call, Reply, Target};
 use crate::digest::Digest;
 use crate::oci::Descriptor;
 

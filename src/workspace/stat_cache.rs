@@ -38,18 +38,18 @@ pub(super) struct Identity([u8; 16]);
 impl Identity {
     /// Of the file at `path`, which is relative to the root where it lies below it, so that a moved checkout stays warm.
     pub fn new(folder: &[u8], path: &[u8], stat: &FileStat) -> Self {
-        let mut hasher = blake3::Hasher::new();
+        let mut all = Vec::with_capacity(5 * 8 + 4 + folder.len() + 1 + path.len());
         for number in [stat.dev, stat.inode, stat.size, stat.mtime_ns.cast_unsigned(), stat.ctime_ns.cast_unsigned()] {
-            hasher.update(&number.to_le_bytes());
+            all.extend(number.to_le_bytes());
         }
-        hasher.update(&stat.mode.to_le_bytes());
-        hasher.update(folder);
+        all.extend(stat.mode.to_le_bytes());
+        all.extend(folder);
         if !folder.is_empty() {
-            hasher.update(b"/");
+            all.push(b'/');
         }
-        hasher.update(path);
+        all.extend(path);
         let mut bytes = [0; 16];
-        hasher.finalize_xof().fill(&mut bytes);
+        bytes.copy_from_slice(&blake3::hash(&all).as_bytes()[..16]);
         Self(bytes)
     }
 }

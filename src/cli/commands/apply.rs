@@ -13,7 +13,7 @@ use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
 use crate::event::{Receipt, RunOutcome};
 use crate::exec::buildkit::Address;
-use crate::plan::{Plan, stale};
+use crate::plan::{Action, Executor, Plan, stale};
 use crate::registry::ContentStore;
 use crate::report::{Human, JsonLines, Reporter, plan_text};
 
@@ -26,14 +26,12 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
     let outputs = arguments.plan.iter().chain(&arguments.receipt).map(|path| path.display().to_string());
     let outputs: Vec<String> = outputs.collect();
     let planned = make_plan(settings, &arguments.choose, &outputs).await?;
-    if let Some(saved) = &saved {
-        if let Some(why) = stale(saved, &planned.plan) {
-            return Err(Failure::Message {
-                exit: Exit::Stale,
-                message: format!("the plan is stale: {why}"),
-                help: Some("make a new one with `orchestrate plan --out`; nothing was touched".to_owned()),
-            });
-        }
+    if let Some(why) = saved.as_ref().and_then(|saved| stale(saved, &planned.plan)) {
+        return Err(Failure::Message {
+            exit: Exit::Stale,
+            message: format!("the plan is stale: {why}"),
+            help: Some("make a new one with `orchestrate plan --out`; nothing was touched".to_owned()),
+        });
     }
     if !planned.plan.blockers.is_empty() {
         eprint(&plan_text(&planned.plan, settings.err, settings.verbose));
@@ -95,9 +93,16 @@ async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArgumen
         images: prepared.images,
         repositories,
         client: registries.client.clone(),
-        buildkit: Builder::new(address, registries.for_builder()),
+        buildkit: Builder::new(address, registries.credentials),
         root: loaded.workspace.root().to_owned(),
     };
+    let needs_builder = |step: &crate::plan::Step| step.action == Action::Build && step.executor == Executor::Buildkit;
+    if plan.images.iter().any(needs_builder) {
+        // Before the first effect: without a builder nothing is touched.
+        if let Err(error) = work.buildkit.get().await {
+            return Err(Failure::surroundings(error.to_string(), error.help().map(str::to_owned)));
+        }
+    }
     let options = Options {
         jobs: settings.jobs,
         fail_fast: arguments.fail_fast,

@@ -156,11 +156,11 @@ async fn pinned(observer: &Observer<'_>, observed: &mut Observed, prepared: &Pre
             let digest_of =
                 |name: &ImageName, platform: &crate::platform::Platform| digests.get(name)?.get(platform).copied();
             let platforms = work.platforms.iter().map(|(platform, work)| (platform, &work.recipe, &work.fingerprint));
-            if let Some(key) = pinned_key(platforms, &digest_of) {
-                if let Some(digest) = observer.pinned(name, key).await? {
-                    observed.pinned.insert(name.clone(), (key, digest));
-                    published = Some(digest);
-                }
+            if let Some(key) = pinned_key(platforms, &digest_of)
+                && let Some(digest) = observer.pinned(name, key).await?
+            {
+                observed.pinned.insert(name.clone(), (key, digest));
+                published = Some(digest);
             }
         }
         let has_dependents = prepared.wired.graph.edges().values().flatten().any(|edge| &edge.to == name);

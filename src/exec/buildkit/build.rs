@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +16,10 @@ use super::folder::Folder;
 use super::ingest;
 use super::progress::{BuildProgress, Mapper};
 use super::request::{Built, ContextSource, Request};
-use super::session::{CredentialsFor, Offer, Session};
+use super::session::{Offer, Session};
 use super::solve::{self, CONTEXT, DOCKERFILE};
 use crate::path::RelPath;
+use crate::registry::{ContentStore, Credentials};
 use crate::workspace::Origin;
 
 /// How long the rest of the progress is waited for once the result is known.
@@ -30,7 +30,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 const NOTHING_IGNORED: &str = "# applied already\n";
 
 impl Buildkit {
-    /// Builds one image for one platform and puts its blobs into `store` (`blobs/sha256/<hex>`).
+    /// Builds one image for one platform and puts its blobs into `store`.
     ///
     /// Events are sent to `progress` as they happen; that nobody listens is no error. When `cancel` is cancelled or the
     /// future is dropped, BuildKit stops too.
@@ -41,7 +41,7 @@ impl Buildkit {
     pub async fn build(
         &self,
         request: Request,
-        store: &Path,
+        store: &ContentStore,
         progress: mpsc::UnboundedSender<BuildProgress>,
         cancel: CancellationToken,
     ) -> Result<Built, BuildError> {
@@ -57,7 +57,7 @@ impl Buildkit {
     async fn run(
         &self,
         request: Arc<Request>,
-        store: &Path,
+        store: &ContentStore,
         progress: &mpsc::UnboundedSender<BuildProgress>,
     ) -> Result<Built, BuildError> {
         let prepared = request.clone();
@@ -160,27 +160,27 @@ fn report(events: Vec<BuildProgress>, progress: &mpsc::UnboundedSender<BuildProg
 fn finish(
     request: &Request,
     session: &Session,
-    store: &Path,
+    store: &ContentStore,
     response: &api::SolveResponse,
 ) -> Result<Built, BuildError> {
     let index = session.take_index().ok_or_else(|| BuildError::protocol("it sent no result"))?;
-    let found = ingest::find_image(&index, store, &request.platform)?;
+    let (image, attestations) = ingest::find_image(&index, store, &request.platform)?;
     let said = response.exporter_response.get("containerimage.digest");
-    if found.attestations.is_empty() && said.is_some_and(|said| *said != found.digest.to_string()) {
+    if attestations.is_empty() && said.is_some_and(|said| *said != image.digest.to_string()) {
         let said = said.map(String::as_str).unwrap_or_default();
-        return Err(BuildError::protocol(format!("it says {said} and sent {}", found.digest)));
+        return Err(BuildError::protocol(format!("it says {said} and sent {}", image.digest)));
     }
     Ok(Built {
-        digest: found.digest,
-        media_type: found.media_type,
-        size: found.size,
-        attestations: found.attestations,
+        digest: image.digest,
+        media_type: image.media_type,
+        size: image.size,
+        attestations,
         files_sent: session.sent().files(),
         bytes_sent: session.sent().bytes(),
     })
 }
 
-fn offer(request: &Request, credentials: CredentialsFor) -> Offer {
+fn offer(request: &Request, credentials: Arc<dyn Credentials>) -> Offer {
     let mut folders = HashMap::new();
     let mut stores = HashMap::new();
     folders.insert(CONTEXT.to_owned(), Arc::new(Folder::of_snapshot(request.context.clone())));

@@ -17,7 +17,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 use super::address::{Address, Tls};
 use super::error::BuildError;
-use super::session::CredentialsFor;
+use crate::registry::Credentials;
 
 /// HTTP/2 windows: results and files move through single streams.
 const WINDOW: u32 = 8 << 20;
@@ -31,7 +31,7 @@ const KEPT_STDERR: usize = 4 << 10;
 pub struct Buildkit {
     pub(super) address: Address,
     pub(super) control: ControlClient<Channel>,
-    pub(super) credentials: CredentialsFor,
+    pub(super) credentials: Arc<dyn Credentials>,
     version: String,
     stderr: Said,
 }
@@ -42,7 +42,7 @@ impl Buildkit {
     /// # Errors
     ///
     /// [`BuildError::Unavailable`] if nothing answers there.
-    pub async fn connect(address: Address, credentials: CredentialsFor) -> Result<Self, BuildError> {
+    pub async fn connect(address: Address, credentials: Arc<dyn Credentials>) -> Result<Self, BuildError> {
         let stderr = Said::default();
         let mut buildkit = match open(&address, stderr.clone()).await {
             Ok(channel) => {

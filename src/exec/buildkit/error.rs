@@ -8,6 +8,8 @@ use bollard_buildkit_proto::google::rpc;
 use prost::Message as _;
 use serde::Deserialize;
 
+use crate::workspace;
+
 /// Why an image was not built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -48,16 +50,30 @@ pub enum BuildError {
         /// The file, on disk.
         path: PathBuf,
     },
-    /// A file of the context, a secret or a blob cannot be read.
-    #[error("cannot read `{path}`: {source}")]
+    /// A file of the context cannot be read.
+    #[error("{error}")]
     Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
+        /// The file and why.
+        error: workspace::Error,
     },
-    /// The result cannot be stored.
-    #[error("cannot write `{path}`: {source}")]
+    /// A secret of the image is not there.
+    #[error("the secret `{id}` cannot be had: {why}")]
+    Secret {
+        /// Its id.
+        id: String,
+        /// Why.
+        why: String,
+    },
+    /// An SSH agent of the image is not there.
+    #[error("the ssh agent `{id}` cannot be had: {why}")]
+    Agent {
+        /// Its id.
+        id: String,
+        /// Why.
+        why: String,
+    },
+    /// The store cannot be used.
+    #[error("cannot store the result in `{path}`: {source}")]
     Store {
         /// The file or folder.
         path: PathBuf,
@@ -86,6 +102,9 @@ impl BuildError {
         match self {
             Self::Unavailable { help, .. } | Self::Unsupported { help, .. } => Some(help),
             Self::InputChanged { .. } => Some("run again once nothing writes to the context any more"),
+            Self::Agent { .. } => {
+                Some("start one with `ssh-agent` and give it the key with `ssh-add`; keys are not read from files")
+            }
             Self::TimedOut { .. } => Some("raise `timeout` of the image if the build needs longer"),
             _ => None,
         }

@@ -1,37 +1,27 @@
 //! The result: an OCI layout that arrives as a tar and is unpacked into a store on the fly.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::error::BuildError;
-use super::request::Attestation;
 use crate::digest::Digest;
+use crate::oci::media_type::is_index;
+use crate::oci::{Descriptor, Index, MAX_MANIFEST_SIZE};
 use crate::platform::Platform;
-
-/// The longest `index.json` and the longest manifest that are believed to be one.
-const LONGEST_DOCUMENT: u64 = 4 << 20;
-
-/// OCI image specification, media-types.md; Docker's manifest list, for bases of older tools.
-const INDEX_TYPES: [&str; 2] =
-    ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
+use crate::registry::ContentStore;
 
 /// The annotation by which BuildKit marks what is no image in an index. Source: BuildKit, docs/attestations/attestation-storage.md.
 const ATTESTATION: &str = "vnd.docker.reference.type";
 
-/// Where a blob lies in a store.
-pub(super) fn blob_path(store: &Path, digest: &Digest) -> PathBuf {
-    store.join("blobs").join("sha256").join(digest.hex())
-}
+/// An `index.json` is as long as a manifest may be.
+const LONGEST_INDEX: u64 = MAX_MANIFEST_SIZE as u64;
 
 /// Unpacks the blobs of a layout into `store`, each checked against its digest, and returns the bytes of its `index.json`.
 /// A blob that is there already is not written again.
-pub(super) fn unpack(tar: impl Read, store: &Path) -> Result<Vec<u8>, BuildError> {
-    let folder = store.join("blobs").join("sha256");
+pub(super) fn unpack(tar: impl Read, store: &ContentStore) -> Result<Vec<u8>, BuildError> {
+    let folder = store.root().join("blobs/sha256");
     fs::create_dir_all(&folder).map_err(|source| BuildError::Store { path: folder.clone(), source })?;
     let broken = |source: io::Error| BuildError::protocol(format!("its result is not a tar archive: {source}"));
     let mut index = None;
@@ -47,24 +37,25 @@ pub(super) fn unpack(tar: impl Read, store: &Path) -> Result<Vec<u8>, BuildError
                 .parse()
                 .map_err(|error| BuildError::protocol(format!("a blob of its result: {error}")))?;
             let size = entry.header().size().map_err(broken)?;
-            store_blob(&mut entry, &folder, digest, size)?;
+            store_blob(&mut entry, store, digest, size)?;
         } else if path == b"index.json" {
             let mut bytes = Vec::new();
-            entry.by_ref().take(LONGEST_DOCUMENT).read_to_end(&mut bytes).map_err(broken)?;
+            entry.by_ref().take(LONGEST_INDEX).read_to_end(&mut bytes).map_err(broken)?;
             index = Some(bytes);
         }
     }
     index.ok_or_else(|| BuildError::protocol("its result has no index.json"))
 }
 
-fn store_blob(blob: &mut impl Read, folder: &Path, digest: Digest, size: u64) -> Result<(), BuildError> {
-    let path = folder.join(digest.hex());
+fn store_blob(blob: &mut impl Read, store: &ContentStore, digest: Digest, size: u64) -> Result<(), BuildError> {
+    let path = store.path(&digest);
     if fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.len() == size) {
         return Ok(());
     }
     let failed = |source| BuildError::Store { path: path.clone(), source };
     let broken = |source| BuildError::protocol(format!("the blob {digest} broke off: {source}"));
-    let mut file = tempfile::Builder::new().prefix(".incoming-").tempfile_in(folder).map_err(failed)?;
+    let mut file =
+        tempfile::Builder::new().prefix(".partial-").tempfile_in(path.parent().unwrap_or(&path)).map_err(failed)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 256 << 10];
     loop {
@@ -89,42 +80,13 @@ fn set_readable(file: &fs::File) -> io::Result<()> {
     file.set_permissions(fs::Permissions::from_mode(0o644))
 }
 
-/// The parts of an OCI index and a descriptor that are read here. Source: OCI image specification, image-index.md.
-#[derive(Deserialize)]
-struct Index {
-    manifests: Vec<Descriptor>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Descriptor {
-    media_type: String,
-    digest: Digest,
-    size: u64,
-    platform: Option<DescriptorPlatform>,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-struct DescriptorPlatform {
-    os: String,
-    architecture: String,
-    #[serde(default)]
-    variant: String,
-}
-
-/// The image of a result and what attests it.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) digest: Digest,
-    pub(super) media_type: String,
-    pub(super) size: u64,
-    pub(super) attestations: Vec<Attestation>,
-}
-
-/// Finds the manifest for `platform`, descending from the bytes of `index.json` through indexes in `store`.
-pub(super) fn find_image(index: &[u8], store: &Path, platform: &Platform) -> Result<Found, BuildError> {
+/// Finds the manifest for `platform`, descending from the bytes of `index.json` through indexes in `store`. What attests it
+/// comes beside it.
+pub(super) fn find_image(
+    index: &[u8],
+    store: &ContentStore,
+    platform: &Platform,
+) -> Result<(Descriptor, Vec<Descriptor>), BuildError> {
     let mut attestations = Vec::new();
     let mut bytes = index.to_vec();
     // The layout's own index, and one more where the result has attestations.
@@ -133,36 +95,18 @@ pub(super) fn find_image(index: &[u8], store: &Path, platform: &Platform) -> Res
             .map_err(|error| BuildError::protocol(format!("an index of its result: {error}")))?;
         let (attesting, images): (Vec<_>, Vec<_>) =
             index.manifests.into_iter().partition(|entry| entry.annotations.contains_key(ATTESTATION));
-        attestations.extend(attesting.into_iter().map(|entry| Attestation {
-            digest: entry.digest,
-            media_type: entry.media_type,
-            size: entry.size,
-            annotations: entry.annotations,
-        }));
+        attestations.extend(attesting);
         let image = images
             .into_iter()
-            .find(|entry| entry.platform.as_ref().is_none_or(|found| found.matches(platform)))
+            .find(|entry| entry.platform.as_ref().is_none_or(|found| found.normalized().as_ref() == Some(platform)))
             .ok_or_else(|| BuildError::protocol(format!("its result has no image for {platform}")))?;
-        if !INDEX_TYPES.contains(&image.media_type.as_str()) {
-            let Descriptor { digest, media_type, size, .. } = image;
-            return Ok(Found { digest, media_type, size, attestations });
+        if !is_index(&image.media_type) {
+            return Ok((image, attestations));
         }
-        let path = blob_path(store, &image.digest);
-        let file = fs::File::open(&path).map_err(|source| BuildError::Unreadable { path: path.clone(), source })?;
-        bytes.clear();
-        file.take(LONGEST_DOCUMENT)
-            .read_to_end(&mut bytes)
-            .map_err(|source| BuildError::Unreadable { path, source })?;
+        let path = store.path(&image.digest);
+        bytes = fs::read(&path).map_err(|source| BuildError::Store { path, source })?;
     }
     Err(BuildError::protocol("its result nests indexes without end"))
-}
-
-impl DescriptorPlatform {
-    fn matches(&self, platform: &Platform) -> bool {
-        let variant = if self.variant.is_empty() { String::new() } else { format!("/{}", self.variant) };
-        let text = format!("{}/{}{variant}", self.os, self.architecture);
-        text.parse::<Platform>().is_ok_and(|found| found == *platform)
-    }
 }
 
 #[cfg(test)]
@@ -193,9 +137,10 @@ mod tests {
 
     #[test]
     fn blobs_land_under_their_digest_and_the_manifest_is_found() {
-        let store = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = ContentStore::new(folder.path());
         let (layer, manifest) = (&b"layer"[..], &b"{}"[..]);
-        let index = format!(r#"{{"manifests":[{}]}}"#, entry(MANIFEST, manifest, ""));
+        let index = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entry(MANIFEST, manifest, ""));
         let (layer_path, manifest_path) = (blob(layer), blob(manifest));
         let tar = archive(&[
             ("blobs/", b""),
@@ -204,53 +149,60 @@ mod tests {
             ("index.json", index.as_bytes()),
             ("oci-layout", b"{}"),
         ]);
-        let found = unpack(&tar[..], store.path()).unwrap();
+        let found = unpack(&tar[..], &store).unwrap();
         assert_eq!(found, index.as_bytes());
-        assert_eq!(fs::read(store.path().join(&layer_path)).unwrap(), layer);
-        let image = find_image(&found, store.path(), &"linux/arm64".parse().unwrap()).unwrap();
+        assert_eq!(fs::read(folder.path().join(&layer_path)).unwrap(), layer);
+        let (image, attestations) = find_image(&found, &store, &"linux/arm64".parse().unwrap()).unwrap();
         assert_eq!((image.digest, image.size), (Digest::of(manifest), 2));
-        let names: Vec<_> = fs::read_dir(store.path().join("blobs/sha256")).unwrap().collect();
+        assert!(attestations.is_empty());
+        let names: Vec<_> = fs::read_dir(folder.path().join("blobs/sha256")).unwrap().collect();
         assert_eq!(names.len(), 2, "nothing else is left behind");
         // A second time over what is there.
-        unpack(&tar[..], store.path()).unwrap();
+        unpack(&tar[..], &store).unwrap();
     }
 
     #[test]
     fn attestations_are_told_from_the_image() {
-        let store = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = ContentStore::new(folder.path());
         let platform = r#","platform":{"os":"linux","architecture":"arm64"}"#;
         let other = r#","platform":{"os":"linux","architecture":"amd64"}"#;
         let note = r#","annotations":{"vnd.docker.reference.type":"attestation-manifest"}"#;
         let inner = format!(
-            r#"{{"manifests":[{},{},{}]}}"#,
+            r#"{{"schemaVersion":2,"manifests":[{},{},{}]}}"#,
             entry(MANIFEST, b"amd", other),
             entry(MANIFEST, b"arm", platform),
             entry(MANIFEST, b"note", note)
         );
         let path = blob(inner.as_bytes());
-        let outer = format!(r#"{{"manifests":[{}]}}"#, entry(INDEX_TYPES[0], inner.as_bytes(), ""));
+        let outer = format!(
+            r#"{{"schemaVersion":2,"manifests":[{}]}}"#,
+            entry(crate::oci::media_type::INDEX, inner.as_bytes(), "")
+        );
         let tar = archive(&[(&path, inner.as_bytes()), ("index.json", outer.as_bytes())]);
-        let index = unpack(&tar[..], store.path()).unwrap();
-        let image = find_image(&index, store.path(), &"linux/arm64".parse().unwrap()).unwrap();
+        let index = unpack(&tar[..], &store).unwrap();
+        let (image, attestations) = find_image(&index, &store, &"linux/arm64".parse().unwrap()).unwrap();
         assert_eq!(image.digest, Digest::of(b"arm"));
-        assert_eq!(image.attestations[0].digest, Digest::of(b"note"));
-        assert!(find_image(&index, store.path(), &"linux/riscv64".parse().unwrap()).is_err());
+        assert_eq!(attestations[0].digest, Digest::of(b"note"));
+        assert!(find_image(&index, &store, &"linux/riscv64".parse().unwrap()).is_err());
     }
 
     #[test]
     fn a_blob_with_other_bytes_is_refused_and_leaves_nothing() {
-        let store = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = ContentStore::new(folder.path());
         let path = blob(b"right");
         let tar = archive(&[(&path, b"wrong"), ("index.json", b"{}")]);
-        assert!(matches!(unpack(&tar[..], store.path()), Err(BuildError::Protocol { .. })));
-        assert_eq!(fs::read_dir(store.path().join("blobs/sha256")).unwrap().count(), 0);
+        assert!(matches!(unpack(&tar[..], &store), Err(BuildError::Protocol { .. })));
+        assert_eq!(fs::read_dir(folder.path().join("blobs/sha256")).unwrap().count(), 0);
     }
 
     #[test]
     fn an_archive_that_breaks_off_is_an_error() {
-        let store = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = ContentStore::new(folder.path());
         let tar = archive(&[(&blob(b"x"), b"x")]);
-        assert!(unpack(&tar[..], store.path()).is_err(), "no index");
-        assert!(unpack(&tar[..700], store.path()).is_err(), "cut");
+        assert!(unpack(&tar[..], &store).is_err(), "no index");
+        assert!(unpack(&tar[..700], &store).is_err(), "cut");
     }
 }

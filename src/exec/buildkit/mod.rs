@@ -33,5 +33,4 @@ pub use connect::Buildkit;
 pub use error::BuildError;
 pub use folder::MTIME_SECONDS;
 pub use progress::{BuildProgress, LogStream};
-pub use request::{Attestation, Built, ContextSource, Request, SecretSource};
-pub use session::CredentialsFor;
+pub use request::{Built, ContextSource, Request, SecretSource};

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use crate::digest::Digest;
 use crate::name::ImageName;
+use crate::oci::Descriptor;
 use crate::platform::Platform;
 use crate::problem::Source;
 use crate::project::Output;
+use crate::registry::ContentStore;
 use crate::workspace::Snapshot;
 
 /// One image for one platform, with nothing left to decide.
@@ -57,10 +59,10 @@ pub enum ContextSource {
     Folder(Snapshot),
     /// An image in a registry, as `host/repository@sha256:...`.
     Image(String),
-    /// An image whose blobs lie in a store folder (`blobs/sha256/<hex>`): one that was built and not pushed.
+    /// An image whose blobs lie in a store: one that was built and not pushed.
     Store {
         /// The store.
-        store: PathBuf,
+        store: ContentStore,
         /// The manifest.
         digest: Digest,
     },
@@ -75,8 +77,7 @@ pub enum SecretSource {
     Env(String),
 }
 
-/// A built image: the manifest of one platform, never an index. Its blobs and itself lie in the store as
-/// `blobs/sha256/<hex>`.
+/// A built image: the manifest of one platform, never an index. Its blobs and itself lie in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Built {
     /// The manifest's digest.
@@ -86,22 +87,9 @@ pub struct Built {
     /// The manifest's length in bytes.
     pub size: u64,
     /// Manifests that attest something of the image (`provenance`, `sbom`), for whoever makes the index.
-    pub attestations: Vec<Attestation>,
+    pub attestations: Vec<Descriptor>,
     /// How many files of the contexts BuildKit did not have yet.
     pub files_sent: u64,
     /// Their bytes.
     pub bytes_sent: u64,
-}
-
-/// A manifest beside the image's: BuildKit's attestation manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attestation {
-    /// Its digest.
-    pub digest: Digest,
-    /// Its media type.
-    pub media_type: String,
-    /// Its length in bytes.
-    pub size: u64,
-    /// The annotations that an index gives it.
-    pub annotations: BTreeMap<String, String>,
 }

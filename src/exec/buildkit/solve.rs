@@ -194,7 +194,7 @@ mod tests {
         request.target = Some("run".to_owned());
         request.source_date_epoch = Some(7);
         let digest = crate::digest::Digest::of(b"");
-        let store = ContextSource::Store { store: "/s".into(), digest };
+        let store = ContextSource::Store { store: crate::registry::ContentStore::new("/s"), digest };
         request.contexts.insert("base".to_owned(), ContextSource::Image("h/r@d".to_owned()));
         request.contexts.insert("own".to_owned(), store);
         let solve = solve_request(&request, "job", "session").unwrap();

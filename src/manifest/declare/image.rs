@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 
 use super::forms::{DurationText, Glob, OneOrMany, Path, Scalar, Template};
 use super::matrix::MatrixDecl;
-use super::registry::RetainDecl;
+use super::push::{DeployDecl, PushDecl};
 
 /// An image, a base, a variant, or the defaults. Later levels win: defaults, variant, image, profile, `--set`.
 #[derive(JsonSchema, Default)]
@@ -292,90 +292,6 @@ pub struct GeneratedDecl {
     pub by: Scalar,
 }
 
-/// A repository that the image is published to.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PushDecl {
-    /// The registry, by its name under `registries`; the only one unless given.
-    #[serde(default)]
-    pub registry: Option<Scalar>,
-    /// The repository below the registry's host; the name of the image unless given.
-    #[serde(default)]
-    pub repository: Option<Scalar>,
-    /// Tags besides the key. A template may give several, split at blanks; `[]` publishes the key alone.
-    #[serde(default)]
-    #[schemars(extend("examples" = [["{{name}}-{{git.short}}", "{{name}}-latest"]]))]
-    pub tags: OneOrMany<TagForm>,
-    /// Publish here only if this is neither empty nor `false`.
-    #[serde(default)]
-    pub when: Option<Scalar>,
-    /// What `orchestrate prune` keeps here.
-    #[serde(default)]
-    pub retain: Option<RetainDecl>,
-    /// What a GB costs here each month (`orchestrate sizes`).
-    #[serde(default)]
-    pub price: Option<Scalar>,
-    /// Digests or tags that `orchestrate prune` never touches here.
-    #[serde(default)]
-    pub in_use_by: OneOrMany<Scalar>,
-}
-
-/// A tag.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-pub enum TagForm {
-    /// Its template.
-    Short(Scalar),
-    /// Its template and its rules.
-    Full(TagDecl),
-}
-
-/// A tag with its rules.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TagDecl {
-    /// The template.
-    pub tag: Scalar,
-    /// Give this tag only if this is neither empty nor `false`.
-    #[serde(default)]
-    pub when: Option<Scalar>,
-    /// `change`: only where the image changed; `commit` (the default): for each commit.
-    #[serde(default)]
-    pub on: Option<Template<OnWord>>,
-    /// The registry refuses to move it.
-    #[serde(default)]
-    pub immutable: Option<Template<bool>>,
-}
-
-/// Something that runs the image.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DeployDecl {
-    /// An AWS Lambda function; it takes images from the private ECR of its region alone.
-    pub lambda: LambdaForm,
-}
-
-/// A Lambda function.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-pub enum LambdaForm {
-    /// Its name.
-    Short(Scalar),
-    /// Its name and region.
-    Full(LambdaDecl),
-}
-
-/// A Lambda function with its region.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LambdaDecl {
-    /// The name of the function.
-    pub function: Scalar,
-    /// Its region; that of the image's ECR destination unless given.
-    #[serde(default)]
-    pub region: Option<Scalar>,
-}
-
 /// Build caches, in BuildKit's form.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -416,16 +332,6 @@ pub enum CommandForm {
     Words(Vec<Scalar>),
 }
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident,)* }) => {
-        $(#[$doc])*
-        #[derive(JsonSchema)]
-        #[schemars(inline)]
-        #[serde(rename_all = "kebab-case")]
-        pub enum $name { $($(#[$word_doc])* $word,)* }
-    };
-}
-
 words! {
     /// How file modes count.
     ModesWord {
@@ -453,15 +359,6 @@ words! {
         Buildkit,
         /// Always the embedded builder.
         Assemble,
-    }
-}
-words! {
-    /// When a tag is given.
-    OnWord {
-        /// Only where the image changed.
-        Change,
-        /// For each commit.
-        Commit,
     }
 }
 words! {

@@ -5,9 +5,21 @@
 //! values stay in positioned nodes until overlays, defaults and templates have been applied, and become a [`crate::project::Project`].
 //! A doc comment is the description that an editor shows.
 
+/// An enumeration of words, each with its description.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(JsonSchema)]
+        #[schemars(inline)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum $name { $($(#[$word_doc])* $word,)* }
+    };
+}
+
 mod forms;
 mod image;
 mod matrix;
+mod push;
 mod registry;
 
 use indexmap::IndexMap;
@@ -15,11 +27,12 @@ use schemars::JsonSchema;
 
 pub use forms::{DurationText, Glob, OneOrMany, Path, Scalar, Template, Value, Version};
 pub use image::{
-    ArgDecl, ArgForm, CacheDecl, CommandForm, ContextDecl, ContextForm, ContextPartDecl, ContextPartForm, DeployDecl,
-    GeneratedDecl, ImageDecl, ImageReference, InputsDecl, LabelDecl, LabelForm, LambdaDecl, LambdaForm,
-    NamedContextForm, OutputDecl, PushDecl, SecretDecl, SecretForm, SshForm, TagDecl, TagForm,
+    ArgDecl, ArgForm, CacheDecl, CommandForm, ContextDecl, ContextForm, ContextPartDecl, ContextPartForm,
+    GeneratedDecl, ImageDecl, ImageReference, InputsDecl, LabelDecl, LabelForm, NamedContextForm, OutputDecl,
+    SecretDecl, SecretForm, SshForm,
 };
 pub use matrix::{AxisForm, GlobAxis, MatrixDecl};
+pub use push::{DeployDecl, LambdaDecl, LambdaForm, PushDecl, TagDecl, TagForm};
 pub use registry::{CreateDecl, CreateForm, RegistryDecl, RetainDecl};
 
 /// What one repository builds, where it goes, and who runs it.

@@ -100,8 +100,13 @@ pub(super) fn resolve(
         let (key, node) = &declared.0[at];
         let written_here = own.get("args").and_then(|args| args.get(&key.text)).is_some_and(|node| !in_file(node));
         draft.taints.derive(&format!("args.{}", key.text), &names[at]);
+        let errors = renderer.errors();
         if let Some(arg) = resolve_one(key, node, !written_here, draft, renderer) {
             args.insert(key.text.clone(), arg);
+        }
+        if renderer.errors() > errors {
+            // A stand-in, so that what uses it is no further mistake.
+            publish(draft, key, String::new());
         }
     }
     args
@@ -167,8 +172,8 @@ fn resolve_one(key: &Key, node: &Node, inherited: bool, draft: &mut Draft<'_>, r
                 .help("what builds on this base keeps the value that it was built with"),
         );
     }
-    if let (Some(value), Some(Value::Object(args))) = (&value, draft.scope.local.get_mut("args")) {
-        args.insert(key.text.clone(), as_written(value).into());
+    if let Some(value) = &value {
+        publish(draft, key, as_written(value));
     }
     if value.is_none() && per_platform.is_empty() {
         return None;
@@ -176,11 +181,16 @@ fn resolve_one(key: &Key, node: &Node, inherited: bool, draft: &mut Draft<'_>, r
     Some(Arg { value, per_platform, volatile, sensitive, inherited, location: key.location.clone() })
 }
 
+/// Lets the image's other templates see the value.
+fn publish(draft: &mut Draft<'_>, key: &Key, value: String) {
+    if let Some(Value::Object(args)) = draft.scope.local.get_mut("args") {
+        args.insert(key.text.clone(), value.into());
+    }
+}
+
 /// A text that may name images, with the images noted as used.
 pub(super) fn text(node: &Node, draft: &mut Draft<'_>, renderer: &mut Renderer) -> Option<Text> {
-    if node.text().is_none() {
-        return None;
-    }
+    node.text()?;
     let rendered = renderer.text(node, &draft.scope)?;
     let Some(text) = text_with_references(&rendered) else {
         renderer.report(crate::manifest::render::misplaced(node));

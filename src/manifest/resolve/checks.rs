@@ -10,15 +10,15 @@ use crate::project::{Deployment, Destination, Image, Project, Registry, Registry
 
 /// Every image that is named exists.
 pub(super) fn references(images: &Images, renderer: &mut Renderer) {
-    // Images that failed are absent; what names them would be a consequence, not a mistake.
-    if renderer.errors() > 0 {
+    // Where an image has no name because of a mistake, naming it would be a consequence, not a mistake.
+    if images.unnamed {
         return;
     }
     for (name, location) in &images.used {
-        if images.all.contains_key(name) {
+        if images.named.contains_key(name) {
             continue;
         }
-        let known = images.all.keys().map(ImageName::as_str);
+        let known = images.named.keys().map(ImageName::as_str);
         renderer.report(
             Problem::error(Code::UnknownImage, format!("there is no image `{name}`"))
                 .at(location, "")

@@ -12,7 +12,7 @@ use crate::manifest::taint::Taints;
 use crate::manifest::template::{Scope, has_reference};
 use crate::name::ImageName;
 use crate::problem::{Code, Location, Problem, did_you_mean};
-use crate::project::{Image, Role};
+use crate::project::Role;
 
 /// What one image is resolved from, and what has been found so far.
 pub(super) struct Draft<'a> {
@@ -41,82 +41,88 @@ impl World<'_> {
                         .at(&key.location, "one declaration, many images: each needs a name")
                         .help("add a template that differs for each image: `name: \"{{matrix.name}}\"`"),
                 );
+                images.unnamed = true;
                 return;
             }
             Some(matrix) => {
+                let before = renderer.errors();
                 let cells = matrix::expand(key, matrix, &Scope::new(self.global), self.files, renderer);
+                images.unnamed |= renderer.errors() > before;
                 cells.into_iter().map(Some).collect()
             }
             None => vec![None],
         };
+        let names = own.get("matrix").map(|matrix| renderer.names(matrix)).unwrap_or_default();
+        let mut taints = self.taints.clone();
+        taints.derive("matrix", &names);
+        // Without the matrix, so that no image carries the cells of all others.
+        let mut own = own;
+        if let Kind::Mapping(mapping) = &mut own.kind {
+            mapping.remove("matrix");
+        }
         for cell in cells {
-            let Some((image, used)) = self.image(role, key, &own, cell.as_ref(), renderer) else { continue };
-            match images.all.get(&image.name) {
-                Some(first) => renderer.report(
-                    Problem::error(Code::DuplicateImage, format!("two images are named `{}`", image.name))
-                        .at(&image.location, "this one")
-                        .at(&first.location, "and this one")
-                        .help("bases and images share one name space; let `name` differ"),
-                ),
-                None => {
-                    images.used.extend(used);
-                    images.all.insert(image.name.clone(), image);
-                }
-            }
+            self.image(role, key, (&own, cell.as_ref(), &taints), images, renderer);
         }
     }
 
+    /// One image. Whatever is wrong with one part of it does not keep the other parts from being looked at.
     fn image(
         &self,
         role: Role,
         key: &Key,
-        own: &Node,
-        cell: Option<&Cell>,
+        (own, cell, taints): (&Node, Option<&Cell>, &Taints),
+        images: &mut Images,
         renderer: &mut Renderer,
-    ) -> Option<(Image, Vec<(ImageName, Location)>)> {
+    ) {
         let errors = renderer.errors();
         let mut scope = Scope::new(self.global);
-        let mut taints = self.taints.clone();
+        let mut taints = taints.clone();
         if let Some(cell) = cell {
             scope.local.insert("matrix".to_owned(), Value::Object(cell.values.clone()));
-            taints.derive("matrix", &own.get("matrix").map(|m| renderer.names(m)).unwrap_or_default());
         }
-        let name = self.name(key, own, &scope, renderer)?;
+        let Some(name) = self.name(key, own, &scope, renderer) else {
+            images.unnamed = true;
+            return;
+        };
         scope.local.insert("name".to_owned(), name.as_str().into());
         taints.derive("name", &own.get("name").map(|n| renderer.names(n)).unwrap_or_default());
         let location = cell.map_or_else(|| key.location.clone(), |cell| cell.location.clone());
-        let defaults = self.root.get("defaults");
-        let variant = own.get("variant").or_else(|| defaults.and_then(|node| node.get("variant")));
-        let recipe = match variant {
-            Some(node) => {
-                let (name, recipe) = self.variant(node, &scope, renderer)?;
-                scope.local.insert("variant".to_owned(), name.into());
-                recipe
-            }
-            None => None,
-        };
+        if let Some(first) = images.named.insert(name.clone(), location.clone()) {
+            renderer.report(duplicate(&name, &location, &first));
+            return;
+        }
+        let recipe = self.recipe(own, &mut scope, renderer);
         let own = args::with_files(own, &scope, self.files, renderer);
-        let levels: Vec<Node> = [defaults, recipe]
+        let levels: Vec<Node> = [self.root.get("defaults"), recipe]
             .into_iter()
             .flatten()
             .map(|level| args::with_files(level, &scope, self.files, renderer))
             .collect();
-        let effective = levels.into_iter().chain([own.clone()]).reduce(|low, high| merge(low, &high))?;
+        let effective = levels.into_iter().fold(None, over).map_or(own.clone(), |low| merge(low, &own));
         let mut draft = Draft { role, name, location, scope, taints, used: Vec::new() };
         let args = args::resolve(&effective, &own, self.set, &mut draft, renderer);
+        let before_rest = renderer.errors();
         let rest = rendered(&effective, &draft.scope, renderer);
-        if renderer.errors() > errors {
-            return None;
+        if renderer.errors() == before_rest {
+            renderer.report_all(&check::definition("ImageDecl", &rest, &draft.location, draft.name.as_str()));
         }
-        renderer.report_all(&check::definition("ImageDecl", &rest, &draft.location, draft.name.as_str()));
-        if renderer.errors() > errors {
-            return None;
-        }
+        let sound = renderer.errors() == before_rest;
         let destinations = push::destinations(&effective, self.registries, &mut draft, renderer);
-        let groups = self.groups(key, &rest);
-        let image =
-            recipe::image(&rest, recipe::Parts { args, destinations, groups }, self.choices, &mut draft, renderer)?;
-        (renderer.errors() == errors).then_some((image, draft.used))
+        let parts = recipe::Parts { args, destinations, groups: groups(key, &rest) };
+        let image = if sound { recipe::image(&rest, parts, self.choices, &mut draft, renderer) } else { None };
+        images.used.extend(draft.used);
+        if let Some(image) = image.filter(|_| renderer.errors() == errors) {
+            images.all.insert(image.name.clone(), image);
+        }
+    }
+
+    /// The declaration of the variant, whose name joins the scope.
+    fn recipe(&self, own: &Node, scope: &mut Scope<'_>, renderer: &mut Renderer) -> Option<&Node> {
+        let defaults = self.root.get("defaults");
+        let node = own.get("variant").or_else(|| defaults.and_then(|node| node.get("variant")))?;
+        let name = renderer.text(node, scope)?;
+        scope.local.insert("variant".to_owned(), name.as_str().into());
+        self.variant(node, &name, scope, renderer)
     }
 
     fn name(&self, key: &Key, own: &Node, scope: &Scope<'_>, renderer: &mut Renderer) -> Option<ImageName> {
@@ -138,19 +144,18 @@ impl World<'_> {
         Some(ImageName::new(name))
     }
 
-    /// The name of the variant and its declaration (null is one with nothing in it).
-    fn variant(&self, node: &Node, scope: &Scope<'_>, renderer: &mut Renderer) -> Option<(String, Option<&Node>)> {
-        let name = renderer.text(node, scope)?;
+    /// The declaration of a variant; null is one with nothing in it.
+    fn variant(&self, node: &Node, name: &str, scope: &Scope<'_>, renderer: &mut Renderer) -> Option<&Node> {
         let variants = self.root.get("variants").and_then(Node::mapping);
-        if let Some(recipe) = variants.and_then(|variants| variants.get(&name)) {
-            return Some((name, Some(recipe).filter(|recipe| recipe.kind != Kind::Null)));
+        if let Some(recipe) = variants.and_then(|variants| variants.get(name)) {
+            return Some(recipe).filter(|recipe| recipe.kind != Kind::Null);
         }
         let known: Vec<&str> = variants.into_iter().flat_map(Mapping::iter).map(|(key, _)| key.text.as_str()).collect();
-        let help = did_you_mean(&name, known.iter().copied()).unwrap_or_else(|| match known[..] {
+        let help = did_you_mean(name, known.iter().copied()).unwrap_or_else(|| match known[..] {
             [] => "the manifest declares no `variants:`".to_owned(),
             _ => format!("the variants are: {}", known.join(", ")),
         });
-        let place = self.written_in_cell(node, scope, &name);
+        let place = self.written_in_cell(node, scope, name);
         let problem = Problem::error(Code::UnknownVariant, format!("there is no variant `{name}`"));
         renderer.report(problem.at(&place, "").help(help));
         None
@@ -177,14 +182,30 @@ impl World<'_> {
         }
         None
     }
+}
 
-    fn groups(&self, key: &Key, rest: &Node) -> Vec<String> {
-        let mut groups = vec![key.text.clone()];
-        groups.extend(read::texts(rest.get("groups")).into_iter().map(|text| text.value));
-        let mut seen = std::collections::BTreeSet::new();
-        groups.retain(|group| seen.insert(group.clone()));
-        groups
-    }
+/// The key of the declaration, and `groups`.
+fn groups(key: &Key, rest: &Node) -> Vec<String> {
+    let mut groups = vec![key.text.clone()];
+    groups.extend(read::texts(rest.get("groups")).into_iter().map(|text| text.value));
+    let mut seen = std::collections::BTreeSet::new();
+    groups.retain(|group| seen.insert(group.clone()));
+    groups
+}
+
+/// A level laid over those below it.
+fn over(below: Option<Node>, level: Node) -> Option<Node> {
+    Some(match below {
+        Some(below) => merge(below, &level),
+        None => level,
+    })
+}
+
+fn duplicate(name: &ImageName, again: &Location, first: &Location) -> Problem {
+    Problem::error(Code::DuplicateImage, format!("two images are named `{name}`"))
+        .at(again, "this one")
+        .at(first, "and this one")
+        .help("bases and images share one name space; let `name` differ")
 }
 
 /// Everything but what has been rendered already (name, matrix, variant, args) and what is rendered later (push).

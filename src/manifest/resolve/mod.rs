@@ -8,12 +8,15 @@ mod read;
 mod recipe;
 mod registries;
 
+pub(crate) use registries::forget_old_kinds;
+
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::choices::{Choices, Files};
-use super::node::{Key, Kind, Mapping, Node};
-use super::overlay::merge;
+use super::node::{Mapping, Node};
 use super::parse::Manifest;
 use super::render::{References, Renderer};
 use super::taint::Taints;
@@ -37,9 +40,18 @@ pub struct Resolved {
 /// # Errors
 /// All that is wrong, each with its place.
 pub fn resolve(manifest: &Manifest, choices: &Choices, files: &Files<'_>) -> Result<Resolved, Problems> {
+    let resolved = resolve_all(manifest, choices, files);
+    resolved.warnings.or(())?;
+    Ok(resolved)
+}
+
+/// Resolves a manifest as far as it goes, with all that is wrong: images with mistakes are left out of the project, so that later stages
+/// can add what they find in the others.
+pub fn resolve_all(manifest: &Manifest, choices: &Choices, files: &Files<'_>) -> Resolved {
     let mut renderer = Renderer::default();
     renderer.report_all(&manifest.warnings);
-    let root = with_profile(manifest, choices, &mut renderer);
+    check_profile(manifest, choices, &mut renderer);
+    let root = manifest.overlaid(choices.profile.as_deref());
     let mut taints = Taints::default();
     let mut global = surroundings(&root, choices);
     let declared = root.get("vars").cloned().unwrap_or_else(|| Node::empty(root.location.clone()));
@@ -71,15 +83,17 @@ pub fn resolve(manifest: &Manifest, choices: &Choices, files: &Files<'_>) -> Res
         keep,
     };
     checks::project(&project, &mut renderer);
-    let problems = renderer.problems;
-    let project = problems.or(project)?;
-    Ok(Resolved { project, warnings: problems })
+    Resolved { project, warnings: renderer.problems }
 }
 
 /// The images so far, and what they refer to.
 #[derive(Default)]
 struct Images {
     all: IndexMap<ImageName, Image>,
+    /// The names of all images, those with mistakes too, and where they are declared.
+    named: BTreeMap<ImageName, Location>,
+    /// Whether some image has no name because of a mistake.
+    unnamed: bool,
     /// Names of images that are used, with the place of their use.
     used: Vec<(ImageName, Location)>,
 }
@@ -95,33 +109,21 @@ struct World<'a> {
     registries: &'a registries::Registries,
 }
 
-fn with_profile(manifest: &Manifest, choices: &Choices, renderer: &mut Renderer) -> Node {
-    let mut root = manifest.root.clone();
-    let profiles = match &mut root.kind {
-        Kind::Mapping(mapping) => mapping.remove("profiles"),
-        _ => None,
-    };
-    let Some(profile) = &choices.profile else { return root };
-    let known = profiles.as_ref().and_then(Node::mapping);
-    match known.and_then(|profiles| profiles.get(profile)) {
-        Some(overlay) if overlay.mapping().is_some() => {
-            registries::forget_old_kinds(&mut root, overlay);
-            merge(root, overlay)
-        }
-        Some(_) => root,
-        None => {
-            let source = Source::new("--profile", profile.as_str());
-            let names: Vec<&str> =
-                known.into_iter().flat_map(Mapping::iter).map(|(key, _): (&Key, &Node)| key.text.as_str()).collect();
-            let help = did_you_mean(profile, names.iter().copied()).unwrap_or_else(|| match names[..] {
-                [] => "the manifest declares no `profiles:`".to_owned(),
-                _ => format!("the profiles are: {}", names.join(", ")),
-            });
-            let problem = Problem::error(Code::UnknownProfile, format!("there is no profile `{profile}`"));
-            renderer.report(problem.at(&source.at(0, profile.len()), "").help(help));
-            root
-        }
+/// Notes a profile that is not there.
+fn check_profile(manifest: &Manifest, choices: &Choices, renderer: &mut Renderer) {
+    let Some(profile) = &choices.profile else { return };
+    let known = manifest.profiles();
+    if known.contains(&profile.as_str()) {
+        return;
     }
+    let help = did_you_mean(profile, known.iter().copied()).unwrap_or_else(|| match known[..] {
+        [] => "the manifest declares no `profiles:`".to_owned(),
+        _ => format!("the profiles are: {}", known.join(", ")),
+    });
+    let place = Source::new("--profile", profile.as_str()).at(0, profile.len());
+    renderer.report(
+        Problem::error(Code::UnknownProfile, format!("there is no profile `{profile}`")).at(&place, "").help(help),
+    );
 }
 
 /// The names that come from outside: git, the listed environment variables, the AWS account.

@@ -104,7 +104,7 @@ pub(super) fn platform(text: &Located<String>, renderer: &mut Renderer) -> Optio
     let parsed = text.value.parse::<Platform>();
     parsed
         .map_err(|error| {
-            renderer.report(Problem::error(Code::InvalidPlatform, error.to_string()).at(&text.location, ""))
+            renderer.report(Problem::error(Code::InvalidPlatform, error.to_string()).at(&text.location, ""));
         })
         .ok()
 }

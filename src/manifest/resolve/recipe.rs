@@ -53,8 +53,6 @@ pub(super) fn image(
         role: draft.role,
         groups,
         variant: draft.scope.get(&["variant"]).and_then(|name| name.as_str()).map(str::to_owned),
-        dockerfile: dockerfile?,
-        context: context?,
         contexts,
         target: read::texts(rest.get("target")).pop(),
         platforms: read::platforms(rest.get("platforms"), &choices.host_platform, renderer),
@@ -83,6 +81,9 @@ pub(super) fn image(
             &[("buildkit", ExecutorChoice::Buildkit), ("assemble", ExecutorChoice::Assemble)],
         ),
         location: draft.location.clone(),
+        // Last, so that everything else has been looked at when one of them is wrong.
+        dockerfile: dockerfile?,
+        context: context?,
     })
 }
 
@@ -107,11 +108,11 @@ fn context(rest: &Node, draft: &Draft<'_>, renderer: &mut Renderer) -> Option<Lo
 fn context_part(item: &Node, renderer: &mut Renderer) -> Option<ContextPart> {
     let from = read::path(item.get("from").unwrap_or(item), renderer)?.value;
     let to = item.get("to").and_then(Node::text).map(clean);
-    if let (Some(to), Some(node)) = (&to, item.get("to")) {
-        if to == ".." || to.starts_with("../") || node.text().is_some_and(|text| text.starts_with('/')) {
-            let problem = Problem::error(Code::InvalidPath, format!("`{to}` lies outside the context"));
-            renderer.report(problem.at(&node.location, "").help("`to` is a place inside the context"));
-        }
+    if let (Some(to), Some(node)) = (&to, item.get("to"))
+        && (to == ".." || to.starts_with("../") || node.text().is_some_and(|text| text.starts_with('/')))
+    {
+        let problem = Problem::error(Code::InvalidPath, format!("`{to}` lies outside the context"));
+        renderer.report(problem.at(&node.location, "").help("`to` is a place inside the context"));
     }
     let only = item.get("only").map(Node::items).unwrap_or_default();
     let only = only.iter().filter_map(|glob| glob.text().map(str::to_owned)).collect();
@@ -143,7 +144,9 @@ fn contexts(
     for (key, value) in node.and_then(Node::mapping).into_iter().flat_map(Mapping::iter) {
         let place = value.get("image").unwrap_or(value);
         let found = match value.get("image") {
-            Some(image) => image.text().map(|name| {
+            Some(image) => image.text().map(|text| {
+                let written = text_with_references(text);
+                let name = written.as_ref().and_then(|text| text.images().next()).map_or(text, |name| name.as_str());
                 named(draft, name, &image.location);
                 NamedContext::Image(crate::name::ImageName::new(name))
             }),
@@ -293,15 +296,15 @@ fn output(node: Option<&Node>, renderer: &mut Renderer) -> Output {
         Compression::Zstd => 22,
         Compression::Uncompressed => 0,
     };
-    if let (Some(level), Some(node)) = (level, get("level")) {
-        if !(0..=most).contains(&level) {
-            read::invalid(
-                node,
-                &format!("level {level} is out of range"),
-                Some(&format!("it goes from 0 to {most} here")),
-                renderer,
-            );
-        }
+    if let (Some(level), Some(node)) = (level, get("level"))
+        && !(0..=most).contains(&level)
+    {
+        read::invalid(
+            node,
+            &format!("level {level} is out of range"),
+            Some(&format!("it goes from 0 to {most} here")),
+            renderer,
+        );
     }
     Output { compression, level, sbom: read::flag(get("sbom")), provenance: read::flag(get("provenance")) }
 }

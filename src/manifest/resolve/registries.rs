@@ -121,7 +121,7 @@ fn registry(key: &Key, node: &Node, choices: &Choices, renderer: &mut Renderer) 
 }
 
 /// A profile may turn a registry into one of another kind; what the manifest said about the old kind is then void.
-pub(super) fn forget_old_kinds(root: &mut Node, overlay: &Node) {
+pub(crate) fn forget_old_kinds(root: &mut Node, overlay: &Node) {
     let Kind::Mapping(parts) = &mut root.kind else { return };
     let Some((_, Node { kind: Kind::Mapping(declared), .. })) =
         parts.0.iter_mut().find(|(key, _)| key.text == "registries")
@@ -142,11 +142,11 @@ fn kind_of(kind: &str, node: &Node, choices: &Choices, renderer: &mut Renderer) 
     Some(match kind {
         "ecr" => {
             let account = text("account").or_else(|| choices.aws_account.clone());
-            if let (Some(written), Some(place)) = (text("account"), node.get("account")) {
-                if written.len() != 12 || !written.bytes().all(|b| b.is_ascii_digit()) {
-                    let help = "an AWS account is a number of 12 digits; write it in quotes if it begins with 0";
-                    read::invalid(place, &format!("`{written}` is not an AWS account"), Some(help), renderer);
-                }
+            if let (Some(written), Some(place)) = (text("account"), node.get("account"))
+                && (written.len() != 12 || !written.bytes().all(|b| b.is_ascii_digit()))
+            {
+                let help = "an AWS account is a number of 12 digits; write it in quotes if it begins with 0";
+                read::invalid(place, &format!("`{written}` is not an AWS account"), Some(help), renderer);
             }
             RegistryKind::Ecr {
                 region: text("region").unwrap_or_default(),

@@ -214,10 +214,10 @@ impl Run<'_> {
         }
         let parts = parts(path);
         if let Some(frame) = frames.last() {
-            if let Some((first, rest)) = parts.split_first() {
-                if let Some(value) = frame.get(*first) {
-                    return rest.iter().try_fold(value, |value, name| step(value, name)).cloned();
-                }
+            if let Some((first, rest)) = parts.split_first()
+                && let Some(value) = frame.get(*first)
+            {
+                return rest.iter().try_fold(value, |value, name| step(value, name)).cloned();
             }
             if let Some(value) = parts.iter().try_fold(frame.get("this")?, |value, name| step(value, name)) {
                 return Some(value.clone());

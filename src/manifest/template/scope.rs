@@ -38,11 +38,24 @@ impl<'a> Scope<'a> {
         names
     }
 
-    /// Both layers as one value.
-    pub fn to_value(&self) -> Value {
-        let mut all = self.global.clone();
-        all.extend(self.local.clone());
-        Value::Object(all)
+    /// No more than what these names need, as one value: what is kept for later must not hold what it does not use.
+    pub fn only(&self, names: &[String]) -> Value {
+        let mut kept = Map::new();
+        for name in names {
+            let parts: Vec<&str> = name.split('.').take(2).collect();
+            let Some(value) = self.get(&parts) else { continue };
+            match parts[..] {
+                [group, field] => {
+                    let group = kept.entry(group).or_insert_with(|| Value::Object(Map::new()));
+                    if let Some(fields) = group.as_object_mut() {
+                        fields.insert(field.to_owned(), value.clone());
+                    }
+                }
+                _ => drop(parts.first().map(|name| kept.insert((*name).to_owned(), value.clone()))),
+            }
+        }
+        kept.extend(self.get(&["@registries"]).map(|addresses| ("@registries".to_owned(), addresses.clone())));
+        Value::Object(kept)
     }
 }
 

@@ -10,7 +10,7 @@ fn example() -> Case {
 #[test]
 fn five_lambdas_and_two_bases() {
     let project = example().project();
-    let names: Vec<&str> = project.images.keys().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = project.images.keys().map(crate::name::ImageName::as_str).collect();
     assert_eq!(names, ["dynamo", "label", "api", "enhance", "thumb", "select", "video"]);
     let api = image(&project, "api");
     assert_eq!(api.role, Role::Image);

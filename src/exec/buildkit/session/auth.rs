@@ -7,20 +7,31 @@ use bollard_buildkit_proto::moby::filesync::v1::{
     CredentialsRequest, CredentialsResponse, FetchTokenRequest, FetchTokenResponse, GetTokenAuthorityRequest,
     GetTokenAuthorityResponse, VerifyTokenAuthorityRequest, VerifyTokenAuthorityResponse,
 };
-use futures::future::BoxFuture;
 use tonic::{Request, Response, Status};
 
-/// Who we are at a registry: user name and password for a host (`docker.io` for Docker Hub), or nobody. An empty user name
-/// says that the password is an identity token.
-pub type CredentialsFor = Arc<dyn Fn(&str) -> BoxFuture<'static, Option<(String, String)>> + Send + Sync>;
+use crate::registry::{Credential, Credentials};
 
+/// Who we are at the registries.
 pub(super) struct Registries {
-    credentials: CredentialsFor,
+    credentials: Arc<dyn Credentials>,
 }
 
 impl Registries {
-    pub(super) fn new(credentials: CredentialsFor) -> Self {
+    pub(super) fn new(credentials: Arc<dyn Credentials>) -> Self {
         Self { credentials }
+    }
+}
+
+/// A credential in BuildKit's form: an identity token has no user name. It has no form for a token that is sent as it is.
+fn response(credential: Option<Credential>) -> CredentialsResponse {
+    match credential {
+        Some(Credential::Password { username, password }) => {
+            CredentialsResponse { username, secret: password.expose().to_owned() }
+        }
+        Some(Credential::IdentityToken(token)) => {
+            CredentialsResponse { username: String::new(), secret: token.expose().to_owned() }
+        }
+        Some(Credential::RegistryToken(_)) | None => CredentialsResponse::default(),
     }
 }
 
@@ -35,8 +46,9 @@ impl Auth for Registries {
         let host = request.into_inner().host;
         // The name of Docker Hub's API host, where its credentials are kept under `docker.io`.
         let host = if host == "registry-1.docker.io" { "docker.io" } else { &host };
-        let (username, secret) = (self.credentials)(host).await.unwrap_or_default();
-        Ok(Response::new(CredentialsResponse { username, secret }))
+        let credential = self.credentials.for_host(host, false).await;
+        let credential = credential.map_err(|error| Status::permission_denied(error.to_string()))?;
+        Ok(Response::new(response(credential)))
     }
 
     async fn fetch_token(&self, _: Request<FetchTokenRequest>) -> Result<Response<FetchTokenResponse>, Status> {

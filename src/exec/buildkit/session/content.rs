@@ -19,8 +19,8 @@ use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
 use crate::digest::Digest;
-use crate::exec::buildkit::ingest::blob_path;
 use crate::exec::buildkit::wire::{BlobInfo, BlobInfoRequest, BlobInfoResponse, ReadBlobRequest, ReadBlobResponse};
+use crate::registry::ContentStore;
 
 /// Bytes in one answer.
 const PIECE: usize = 1 << 20;
@@ -28,13 +28,13 @@ const PIECE: usize = 1 << 20;
 /// The stores of one build, by the names that the solve request gives them.
 #[derive(Clone)]
 pub(super) struct ContentServer {
-    stores: Arc<HashMap<String, PathBuf>>,
+    stores: Arc<HashMap<String, ContentStore>>,
 }
 
 type Answers = ReceiverStream<Result<ReadBlobResponse, Status>>;
 
 impl ContentServer {
-    pub(super) fn new(stores: HashMap<String, PathBuf>) -> Self {
+    pub(super) fn new(stores: HashMap<String, ContentStore>) -> Self {
         Self { stores: Arc::new(stores) }
     }
 
@@ -44,7 +44,7 @@ impl ContentServer {
         let id = id.strip_prefix("oci:").unwrap_or(id);
         let store = self.stores.get(id).ok_or_else(|| Status::not_found(format!("no store `{id}`")))?;
         let digest: Digest = digest.parse().map_err(|_| Status::invalid_argument(format!("`{digest}`")))?;
-        Ok(blob_path(store, &digest))
+        Ok(store.path(&digest))
     }
 
     async fn info(self, request: Request<BlobInfoRequest>) -> Result<Response<BlobInfoResponse>, Status> {
@@ -154,13 +154,14 @@ mod tests {
 
     #[tokio::test]
     async fn blobs_are_read_whole_and_in_part() {
-        let store = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = ContentStore::new(folder.path());
         let content: Vec<u8> = (0..PIECE * 2 + 17).map(|index| (index % 251) as u8).collect();
         let digest = Digest::of(&content);
-        let path = blob_path(store.path(), &digest);
+        let path = store.path(&digest);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, &content).unwrap();
-        let server = ContentServer::new([("s".to_owned(), store.path().to_owned())].into());
+        let server = ContentServer::new([("s".to_owned(), store)].into());
 
         let ask = BlobInfoRequest { digest: digest.to_string() };
         let info = server.clone().info(request(ask.clone(), "oci:s")).await.unwrap().into_inner().info.unwrap();

@@ -14,7 +14,6 @@ mod ssh;
 mod tunnel;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard_buildkit_proto::health::health_server::HealthServer;
@@ -27,13 +26,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Channel;
 
-pub use auth::CredentialsFor;
 pub(super) use files::Sent;
 pub(super) use secrets::Masks;
 
 use super::error::BuildError;
 use super::folder::Folder;
 use super::request::SecretSource;
+use crate::registry::{ContentStore, Credentials};
 use tunnel::Tunnel;
 
 /// The longest message that is read: BuildKit sends a result in pieces of 3 MiB.
@@ -46,10 +45,10 @@ pub(super) struct Offer {
     /// What builds must have in common for BuildKit to keep the files of one for the next.
     pub(super) shared_key: String,
     pub(super) folders: HashMap<String, Arc<Folder>>,
-    pub(super) stores: HashMap<String, PathBuf>,
+    pub(super) stores: HashMap<String, ContentStore>,
     pub(super) secrets: BTreeMap<String, SecretSource>,
     pub(super) ssh: BTreeMap<String, String>,
-    pub(super) credentials: CredentialsFor,
+    pub(super) credentials: Arc<dyn Credentials>,
 }
 
 /// An open session. It ends when it is dropped.
@@ -67,19 +66,19 @@ impl Session {
     pub(super) async fn open(
         control: &mut ControlClient<Channel>,
         offer: Offer,
-        store: &Path,
+        store: &ContentStore,
     ) -> Result<Self, tonic::Status> {
         let (sent, masks, failure) = (Arc::<Sent>::default(), Masks::default(), Failure::default());
         let index = Arc::<Mutex<Option<Vec<u8>>>>::default();
         let id = hex::encode(rand::random::<[u8; 16]>());
         let header = tunnel::Header { id: id.clone(), name: offer.name, shared_key: offer.shared_key };
-        let receiver = result::Receiver::new(store.to_owned(), index.clone(), failure.clone());
+        let receiver = result::Receiver::new(store.clone(), index.clone(), failure.clone());
         let routes = Routes::new(files::FileSync::new(offer.folders, sent.clone(), failure.clone()))
             .add_service(FileSendServer::new(receiver).max_decoding_message_size(LONGEST_MESSAGE))
             .add_service(content::ContentServer::new(offer.stores))
             .add_service(AuthServer::new(auth::Registries::new(offer.credentials)))
-            .add_service(SecretsServer::new(secrets::Vault::new(offer.secrets, masks.clone())))
-            .add_service(SshServer::new(ssh::Agents::new(offer.ssh)))
+            .add_service(SecretsServer::new(secrets::Vault::new(offer.secrets, masks.clone(), failure.clone())))
+            .add_service(SshServer::new(ssh::Agents::new(offer.ssh, failure.clone())))
             .add_service(HealthServer::new(health::Alive));
         let tunnel = Tunnel::open(control, &header, routes).await?;
         Ok(Self { id, sent, masks, failure, index, _tunnel: tunnel })

@@ -1,7 +1,6 @@
 //! The result of a build, as BuildKit streams it to us.
 
 use std::io::{self, Read};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard_buildkit_proto::moby::filesync::v1::BytesMessage;
@@ -13,16 +12,17 @@ use tonic::{Request, Response, Status, Streaming};
 use super::Failure;
 use crate::exec::buildkit::error::BuildError;
 use crate::exec::buildkit::ingest;
+use crate::registry::ContentStore;
 
 /// Unpacks the result into a store.
 pub(super) struct Receiver {
-    store: PathBuf,
+    store: ContentStore,
     index: Arc<Mutex<Option<Vec<u8>>>>,
     failure: Failure,
 }
 
 impl Receiver {
-    pub(super) fn new(store: PathBuf, index: Arc<Mutex<Option<Vec<u8>>>>, failure: Failure) -> Self {
+    pub(super) fn new(store: ContentStore, index: Arc<Mutex<Option<Vec<u8>>>>, failure: Failure) -> Self {
         Self { store, index, failure }
     }
 }
@@ -52,7 +52,7 @@ impl FileSend for Receiver {
     }
 }
 
-fn unpack(mut pieces: Pieces, store: &std::path::Path) -> Result<Vec<u8>, BuildError> {
+fn unpack(mut pieces: Pieces, store: &ContentStore) -> Result<Vec<u8>, BuildError> {
     let index = ingest::unpack(&mut pieces, store)?;
     // What follows the archive's end is padding, but BuildKit waits until it is read.
     io::copy(&mut pieces, &mut io::sink())

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::ffi::OsStringExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::Secrets;
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::{GetSecretRequest, GetSecretResponse};
 use tonic::{Request, Response, Status};
 
+use super::Failure;
+use crate::exec::buildkit::error::BuildError;
 use crate::exec::buildkit::request::SecretSource;
 
 /// Lines of a secret that are shorter than this are not hidden: they would blot out ordinary text.
@@ -17,11 +20,25 @@ const SHORTEST_MASK: usize = 4;
 pub(super) struct Vault {
     sources: BTreeMap<String, SecretSource>,
     masks: Masks,
+    failure: Failure,
 }
 
 impl Vault {
-    pub(super) fn new(sources: BTreeMap<String, SecretSource>, masks: Masks) -> Self {
-        Self { sources, masks }
+    pub(super) fn new(sources: BTreeMap<String, SecretSource>, masks: Masks, failure: Failure) -> Self {
+        Self { sources, masks, failure }
+    }
+}
+
+async fn value(source: &SecretSource) -> Result<Vec<u8>, String> {
+    match source {
+        SecretSource::Env(name) => {
+            let value =
+                std::env::var_os(name).ok_or_else(|| format!("the environment variable `{name}` is not set"))?;
+            Ok(value.into_vec())
+        }
+        SecretSource::File(path) => {
+            tokio::fs::read(path).await.map_err(|error| format!("cannot read `{}`: {error}", path.display()))
+        }
     }
 }
 
@@ -29,19 +46,10 @@ impl Vault {
 impl Secrets for Vault {
     async fn get_secret(&self, request: Request<GetSecretRequest>) -> Result<Response<GetSecretResponse>, Status> {
         let id = request.into_inner().id;
-        let data = match self.sources.get(&id) {
-            None => return Err(Status::not_found(format!("the image declares no secret `{id}`"))),
-            Some(SecretSource::Env(name)) => {
-                use std::os::unix::ffi::OsStringExt as _;
-                let value = std::env::var_os(name).ok_or_else(|| {
-                    Status::not_found(format!("the environment variable `{name}` of the secret `{id}` is not set"))
-                })?;
-                value.into_vec()
-            }
-            Some(SecretSource::File(path)) => tokio::fs::read(path).await.map_err(|error| {
-                Status::not_found(format!("cannot read `{}` of the secret `{id}`: {error}", path.display()))
-            })?,
-        };
+        // BuildKit goes on without a secret that is not `required`. One that the image declares must be there.
+        let source = self.sources.get(&id);
+        let source = source.ok_or_else(|| Status::not_found(format!("the image declares no secret `{id}`")))?;
+        let data = value(source).await.map_err(|why| self.failure.set(BuildError::Secret { id, why }))?;
         self.masks.add(&String::from_utf8_lossy(&data));
         Ok(Response::new(GetSecretResponse { data }))
     }
@@ -97,12 +105,13 @@ mod tests {
             ("file".to_owned(), SecretSource::File(path.clone())),
             ("env".to_owned(), SecretSource::Env("ORCHESTRATE_TEST_SURELY_UNSET".to_owned())),
         ];
-        let vault = Vault::new(sources.into(), Masks::default());
+        let vault = Vault::new(sources.into(), Masks::default(), Failure::default());
         let get = async |id: &str| {
             let request = GetSecretRequest { id: id.to_owned(), ..GetSecretRequest::default() };
             vault.get_secret(Request::new(request)).await.map(|response| response.into_inner().data)
         };
-        assert_eq!(get("file").await.unwrap_err().code(), tonic::Code::NotFound);
+        assert!(get("file").await.unwrap_err().message().contains("`file` cannot be had"));
+        assert!(matches!(vault.failure.take(), Some(BuildError::Secret { .. })));
         std::fs::write(&path, b"\xffvalue").unwrap();
         assert_eq!(get("file").await.unwrap(), b"\xffvalue");
         assert!(get("env").await.unwrap_err().message().contains("`ORCHESTRATE_TEST_SURELY_UNSET`"));
