@@ -73,15 +73,8 @@ pub fn load(settings: &Settings) -> Result<Loaded, Failure> {
         host_platform: Platform::of_this_machine(),
     };
     let read = |path: &str| {
-<<<<<<< HEAD
-        workspace
-            .read_source(path)
-            .map(|source| source.map(|source| source.text().to_owned()))
-            .map_err(|error| error.to_string())
-=======
         let source = workspace.read_source(path).map_err(|error| error.to_string())?;
         Ok(source.map(|source| source.text().to_owned()))
->>>>>>> main
     };
     let glob = |pattern: &str| workspace.glob(pattern).map_err(|error| error.to_string());
     let resolved = manifest::resolve_all(&manifest, &choices, &Files { read: &read, glob: &glob });

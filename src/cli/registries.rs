@@ -6,13 +6,7 @@ use std::sync::Arc;
 use super::exit::Failure;
 use super::settings::Settings;
 use crate::project::{Project, Registry, RegistryKind};
-<<<<<<< HEAD
-use crate::registry::{
-    Client, Credential, Credentials, DockerCredentials, DockerEnvironment, Proxies, Repository, RepositoryName,
-};
-=======
 use crate::registry::{Client, Credentials, DockerCredentials, DockerEnvironment, Proxies, Repository, RepositoryName};
->>>>>>> main
 
 /// The client, and who we are.
 pub struct Registries {

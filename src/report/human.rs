@@ -76,11 +76,7 @@ impl<W: Write> Human<W> {
         match receipt.outcome {
             RunOutcome::Succeeded => {}
             RunOutcome::Failed => {
-<<<<<<< HEAD
-                self.line("no tag was moved for what failed; run the same command again to go on where it stopped")
-=======
                 self.line("no tag was moved for what failed; run the same command again to go on where it stopped");
->>>>>>> main
             }
             RunOutcome::Interrupted => self.line("run the same command again to go on where it stopped"),
         }
@@ -115,13 +111,9 @@ impl<W: Write + Send> Reporter for Human<W> {
             }
             Kind::BuildStep { image, step, done, cached } => {
                 let state = if *cached { format!("{step} (cached)") } else { step.clone() };
-<<<<<<< HEAD
-                self.state(image.as_str(), &state, *done);
-=======
                 // Bookkeeping of the builder, and steps that begin, are worth no line of a log.
                 let worth = self.verbose || (*done && !step.starts_with("[internal]") && !step.contains("] FROM "));
                 self.state(image.as_str(), &state, worth);
->>>>>>> main
             }
             Kind::Output { image, step, line, .. } => match &mut self.out {
                 Out::Live(live) => live.set(image.as_str(), &format!("{step} | {line}")),
