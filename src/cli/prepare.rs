@@ -13,7 +13,7 @@ use crate::apply::{ImageWork, PlatformWork};
 use crate::digest::Digest;
 use crate::dockerfile::BaseConfig;
 use crate::fingerprint::{Fingerprint, Parent, image_key};
-use crate::graph::{OutsideUse, Recipe};
+use crate::graph::OutsideUse;
 use crate::lock::Lock;
 use crate::name::ImageName;
 use crate::observe;
@@ -241,17 +241,19 @@ fn image_facts(loaded: &Loaded, image: &Image, platforms: &BTreeMap<Platform, Pl
             }
         }
     }
-    let recipe = platforms.values().next().map(|work| &work.recipe);
-    let (executor, executor_because) = recipe.map_or((Executor::Buildkit, None), |recipe| executor(image, recipe));
+    let (executor, executor_because) = executor(image, platforms);
     ImageFacts { key, fingerprints, executor, executor_because, uncommitted: uncommitted.into_iter().collect() }
 }
 
-/// Who builds: a function of the manifest and the Dockerfile alone, never of what is installed.
-fn executor(image: &Image, recipe: &Recipe) -> (Executor, Option<String>) {
-    let first = recipe.analysis.first_run.as_ref().map(|(why, place)| format!("{why} ({place})"));
-    match image.executor {
-        ExecutorChoice::Buildkit => (Executor::Buildkit, Some("executor: buildkit".to_owned())),
-        ExecutorChoice::Assemble | ExecutorChoice::Auto => (Executor::Buildkit, first),
+/// Who builds: a function of the manifest and the Dockerfile alone, never of what is installed. All platforms of an image have the same
+/// builder, so one that needs BuildKit decides for all.
+fn executor(image: &Image, platforms: &BTreeMap<Platform, PlatformWork>) -> (Executor, Option<String>) {
+    if image.executor == ExecutorChoice::Buildkit {
+        return (Executor::Buildkit, Some("executor: buildkit".to_owned()));
+    }
+    match platforms.values().find_map(|work| work.recipe.needs_buildkit(image)) {
+        Some((what, place)) => (Executor::Buildkit, Some(format!("{what} ({place})"))),
+        None => (Executor::Assemble, None),
     }
 }
 

@@ -18,7 +18,7 @@ use orchestrate::name::ImageName;
 use orchestrate::platform::Platform;
 use orchestrate::problem::Source;
 use orchestrate::project::Output;
-use orchestrate::registry::ContentStore;
+use orchestrate::registry::{Anonymous, ContentStore};
 use orchestrate::workspace::Snapshot;
 use tokio_util::sync::CancellationToken;
 
@@ -68,7 +68,10 @@ impl Bench {
     async fn assemble(&self, dockerfile: &str, store: &Path) -> Result<Digest, AssembleError> {
         let mut contexts = BTreeMap::from([(String::new(), assemble::ContextSource::Snapshot(self.snapshot.clone()))]);
         for (name, digest) in &self.bases {
-            let source = BaseSource { place: Place::Store(ContentStore::new(self.bases_store())), digest: *digest };
+            let source = BaseSource {
+                place: Place::Store(ContentStore::new(self.bases_store()), Arc::default()),
+                digest: *digest,
+            };
             contexts.insert(name.clone(), assemble::ContextSource::Image(source));
         }
         let request = assemble::Request {
@@ -92,7 +95,8 @@ impl Bench {
 
     async fn buildkit(&self, buildkit: &Buildkit, dockerfile: &str) -> Result<Digest, String> {
         let contexts = self.bases.iter().map(|(name, digest)| {
-            let source = buildkit::ContextSource::Store { store: self.bases_store(), digest: *digest };
+            let source =
+                buildkit::ContextSource::Store { store: ContentStore::new(self.bases_store()), digest: *digest };
             (name.clone(), source)
         });
         let request = buildkit::Request {
@@ -115,7 +119,7 @@ impl Bench {
             timeout: Duration::from_secs(60),
         };
         let (sender, _receiver) = tokio::sync::mpsc::unbounded_channel();
-        let store = self.folder.path().join("buildkit");
+        let store = ContentStore::new(self.folder.path().join("buildkit"));
         let built = buildkit.build(request, &store, sender, CancellationToken::new()).await;
         built.map(|built| built.digest).map_err(|error| format!("{error:?}"))
     }
@@ -160,8 +164,7 @@ async fn every_case_gives_what_buildkit_gives() {
         return;
     }
     let bench = Bench::new().await;
-    let nobody: buildkit::CredentialsFor = Arc::new(|_| Box::pin(std::future::ready(None)));
-    let buildkit = Buildkit::connect(Address::DialStdio { builder: None }, nobody).await.unwrap();
+    let buildkit = Buildkit::connect(Address::DialStdio { builder: None }, Arc::new(Anonymous)).await.unwrap();
     let only = std::env::var("ORCHESTRATE_TEST_CASE").ok();
     let generated = cases::generated(60);
     let fixed = |list: &'static [(&str, &str)], outcome| list.iter().map(move |(name, text)| (*name, *text, outcome));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::error::{AssembleError, Fault};
 use super::files::Files;
 use super::node::{Attributes, Device, FileNode, Identity, Meta, Node, NodeKind, PackWriter};
+use super::owner::Owner;
 use crate::path::RelPath;
 use crate::problem::Code;
 
@@ -40,8 +41,13 @@ fn is_archive(file: &FileNode) -> Result<bool, Fault> {
     Ok(matches!(entries.next(), Some(Ok(_))))
 }
 
-/// Unpacks `file` at `destination` if it is an archive, and says whether it is. Folders on the way get `around`.
-pub(super) fn unpack(into: &mut Files, file: &FileNode, destination: &[u8], around: Meta) -> Result<bool, Fault> {
+/// Unpacks `file` at `destination` if it is an archive, and says whether it is. Folders on the way are `around`'s.
+pub(super) fn unpack(
+    into: &mut Files,
+    file: &FileNode,
+    destination: &[u8],
+    around: Option<Owner>,
+) -> Result<bool, Fault> {
     if !is_archive(file)? {
         return Ok(false);
     }
@@ -125,7 +131,7 @@ fn reach(into: &mut Files, folder: &RelPath, path: &RelPath) -> Result<RelPath, 
             }
         };
     }
-    into.make_folders(&place, Meta::FOLDER)?;
+    into.make_folders(&place, Some(Owner::ROOT))?;
     Ok(place)
 }
 

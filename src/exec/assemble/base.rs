@@ -18,7 +18,7 @@ use super::node::{Content, FileNode, PackWriter};
 use crate::digest::Digest;
 use crate::oci::{Contents, Descriptor, Manifest, RawManifest, media_type};
 use crate::platform::Platform;
-use crate::registry::{self, BlobSource, By, ContentStore, Repository};
+use crate::registry::{self, BlobSource, By, ContentStore, Lent, Repository};
 
 /// A configuration is a small text; this is far above any.
 const LARGEST_CONFIG: u64 = 8 * 1024 * 1024;
@@ -28,8 +28,8 @@ const LARGEST_CONFIG: u64 = 8 * 1024 * 1024;
 pub enum Place {
     /// In a repository of a registry, or in an image layout.
     Repository(Repository),
-    /// In a folder of blobs: a base that was just built.
-    Store(ContentStore),
+    /// In a folder of blobs: a base that was just built. Layers of its own base may be elsewhere.
+    Store(ContentStore, Arc<Lent>),
 }
 
 /// An image that is pinned by digest. The digest may be that of an index.
@@ -45,7 +45,7 @@ impl Place {
     async fn manifest(&self, digest: Digest) -> Result<RawManifest, AssembleError> {
         let found = match self {
             Self::Repository(repository) => repository.get_manifest(By::Digest(digest)).await?,
-            Self::Store(store) => store.manifest(&digest).await?,
+            Self::Store(store, _) => store.manifest(&digest).await?,
         };
         found.ok_or_else(|| registry::Error::Missing { place: self.to_string(), what: digest.to_string() }.into())
     }
@@ -53,15 +53,24 @@ impl Place {
     /// Where the bytes of one of its blobs are.
     pub fn blob(&self, digest: &Digest) -> BlobSource {
         match self {
+            Self::Store(store, _) if store.contains(digest) => store.source(digest),
+            Self::Store(store, lent) => lent.get(digest).map_or_else(|| store.source(digest), |from| from.blob(digest)),
             Self::Repository(repository) => repository.blob(digest),
-            Self::Store(store) => store.source(digest),
+        }
+    }
+
+    /// The repository that has one of its blobs; `None` if it lies in a folder.
+    pub fn lender(&self, digest: &Digest) -> Option<&Repository> {
+        match self {
+            Self::Repository(repository) => Some(repository),
+            Self::Store(_, lent) => lent.get(digest),
         }
     }
 
     async fn config(&self, config: &Descriptor) -> Result<Vec<u8>, AssembleError> {
         match self {
             Self::Repository(repository) => Ok(repository.read_blob(config, LARGEST_CONFIG).await?.to_vec()),
-            Self::Store(store) => {
+            Self::Store(store, _) => {
                 let path = store.path(&config.digest);
                 let bytes = tokio::fs::read(&path).await.map_err(AssembleError::io("read", &path))?;
                 if Digest::of(&bytes) == config.digest {
@@ -77,7 +86,7 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Repository(repository) => repository.fmt(f),
-            Self::Store(store) => store.root().display().fmt(f),
+            Self::Store(store, _) => store.root().display().fmt(f),
         }
     }
 }

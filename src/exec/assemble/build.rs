@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::base::{Base, BaseSource, Layers, Place};
+use super::base::{Base, BaseSource, Layers};
 use super::cache::Cache;
 use super::compress::Method;
 use super::config::Image;
@@ -22,7 +22,7 @@ use crate::oci::{Descriptor, History, Manifest, media_type};
 use crate::platform::Platform;
 use crate::problem::{Code, Problem, Problems, Source};
 use crate::project::Output;
-use crate::registry::ContentStore;
+use crate::registry::{ContentStore, Lent};
 use crate::workspace::Snapshot;
 
 /// What is to be built, completely: equal requests give equal images, byte for byte.
@@ -46,8 +46,8 @@ pub struct Request {
     pub labels: BTreeMap<String, String>,
     /// Annotations of the manifest; those whose key begins with `index:` are left to who writes the index.
     pub annotations: BTreeMap<String, String>,
-    /// Images from outside the Dockerfile, by their reference as in FROM and `--from` after expansion.
-    pub bases: BTreeMap<String, BaseSource>,
+    /// Images from outside the Dockerfile, by their reference as in FROM and `--from` after expansion, and by platform.
+    pub bases: BTreeMap<(String, Platform), BaseSource>,
     /// How layers are compressed.
     pub output: Output,
     /// The time of all that is made, in seconds since 1970. Never a clock's.
@@ -72,17 +72,8 @@ pub struct Built {
     pub media_type: String,
     /// Its size in bytes.
     pub size: u64,
-    /// The layers that are not in the store, base first, and where each can be had.
-    pub base_layers: Vec<BaseLayer>,
-}
-
-/// A layer of a base.
-#[derive(Clone, Debug)]
-pub struct BaseLayer {
-    /// The layer.
-    pub blob: Descriptor,
-    /// Where it can be mounted or copied from.
-    pub place: Place,
+    /// The layers of bases, which need not be in the store, and the repositories that have them.
+    pub lent: Lent,
 }
 
 /// Builds an image of which no needed stage runs a program.
@@ -124,7 +115,7 @@ impl Builder<'_> {
         if let Some((what, location)) = &analysis.first_run {
             let problem = Problem::error(Code::NeedsBuildkit, format!("{what} needs BuildKit"))
                 .at(location, "")
-                .help("leave `executor` out, or set it to `buildkit`");
+                .help("leave `executor` out");
             return Err(AssembleError::NeedsBuildkit(Box::new(problem)));
         }
         let mut stages: Vec<Stage> = Vec::new();
@@ -179,7 +170,8 @@ impl Builder<'_> {
         let source = match self.request.contexts.get(text) {
             Some(ContextSource::Image(source)) => source,
             _ => {
-                self.request.bases.get(text).ok_or_else(|| AssembleError::UnknownBase { reference: text.to_owned() })?
+                let known = self.request.bases.get(&(text.to_owned(), platform.clone()));
+                known.ok_or_else(|| AssembleError::UnknownBase { reference: text.to_owned() })?
             }
         };
         let load = || self.layers.runtime.block_on(Base::load(source, platform)).map(Arc::new);
@@ -252,14 +244,16 @@ impl Builder<'_> {
         let style =
             Style { method: Method::new(output.compression, output.level), epoch: u64::from(self.request.epoch) };
         let mut blobs = Vec::new();
-        let mut base_layers = Vec::new();
+        let mut lent = Lent::default();
         image.rootfs.diff_ids.clear();
         for layer in layers {
             match layer {
                 StageLayer::Base(blob, diff_id, place) => {
                     blobs.push(blob.clone());
                     image.rootfs.diff_ids.push(diff_id);
-                    base_layers.push(BaseLayer { blob, place });
+                    if let Some(lender) = place.lender(&blob.digest) {
+                        lent.insert(blob, lender.clone());
+                    }
                 }
                 StageLayer::Own(layer) => {
                     let written = self.write(&layer, style)?;
@@ -282,7 +276,7 @@ impl Builder<'_> {
             self.layers.store.write(raw.bytes()).await
         })?;
         let Descriptor { digest, media_type, size, .. } = raw.descriptor();
-        Ok(Built { digest, media_type, size, base_layers })
+        Ok(Built { digest, media_type, size, lent })
     }
 
     fn write(&self, layer: &Layer, style: Style) -> Result<super::layer::Written, AssembleError> {

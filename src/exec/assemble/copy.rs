@@ -28,12 +28,6 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// What folders get that are made on the way to the destination.
-    fn folder(&self) -> Meta {
-        let (uid, gid) = self.owner.map_or((0, 0), |owner| (owner.uid, owner.gid));
-        Meta { mode: 0o755, uid, gid }
-    }
-
     /// What a copy of `node` gets.
     fn meta(&self, node: &Node) -> Meta {
         let mut meta = node.meta;
@@ -79,13 +73,13 @@ pub(super) fn copy(
     let Some(node) = from.get(&followed) else { return Err(missing(&String::from_utf8_lossy(source))) };
     if options.unpack
         && let NodeKind::File(file) = &node.kind
-        && archive::unpack(into, file, destination, options.folder())?
+        && archive::unpack(into, file, destination, options.owner)?
     {
         return Ok(());
     }
     let slash = destination.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
     let folder = into.resolve(&RelPath::root(), &destination[..slash])?;
-    into.make_folders(&folder, options.folder())?;
+    into.make_folders(&folder, options.owner)?;
     let mut target = into.resolve(&RelPath::root(), destination)?;
     let there = into.get(&target);
     if !node.is_folder() && there.as_ref().is_some_and(Node::is_folder) {
@@ -93,7 +87,7 @@ pub(super) fn copy(
         target = target.join(name.name());
     }
     let around = if node.is_folder() && there.is_none() { Some(target.clone()) } else { target.parent() };
-    into.make_folders(&around.unwrap_or_default(), options.folder())?;
+    into.make_folders(&around.unwrap_or_default(), options.owner)?;
     let mut copier = Copier { into, from, options, names: BTreeMap::new() };
     if node.is_folder() {
         if copier.into.get(&target).is_some_and(|node| !node.is_folder()) {

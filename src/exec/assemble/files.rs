@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::error::Fault;
 use super::node::{Content, FileNode, Meta, Node, NodeKind};
+use super::owner::Owner;
 use crate::fingerprint::{FileEntry, FileKind};
 use crate::path::RelPath;
 use crate::problem::Code;
@@ -14,6 +15,9 @@ use crate::workspace::Snapshot;
 ///
 /// Source: containerd/continuity, `fs.RootPath`.
 const MOST_LINKS: usize = 255;
+
+/// The permission bit of a folder whose group new entries inherit.
+const SETGID: u32 = 0o2000;
 
 /// A file system: changes by path on another one.
 ///
@@ -105,15 +109,22 @@ impl Files {
         self.own.insert(path.clone(), None);
     }
 
-    /// Makes the folder `path` and those above it where they are missing; new ones get `meta`.
-    pub(super) fn make_folders(&mut self, path: &RelPath, meta: Meta) -> Result<(), Fault> {
+    /// Makes the folder `path` and those above it where they are missing: 0755, and `owner`'s or root's. In a folder with the setgid
+    /// bit a new one gets that bit, and its group unless there is an owner, as from the kernel.
+    ///
+    /// Source: Linux, inode(7), `S_ISGID`.
+    pub(super) fn make_folders(&mut self, path: &RelPath, owner: Option<Owner>) -> Result<(), Fault> {
         match self.get(path) {
             Some(node) if node.is_folder() => Ok(()),
             Some(_) => Err(Fault::new(Code::BadDestination, format!("`/{path}` is not a folder"))),
             None => {
-                if let Some(parent) = path.parent() {
-                    self.make_folders(&parent, meta)?;
-                }
+                let parent = path.parent().unwrap_or_default();
+                self.make_folders(&parent, owner)?;
+                let around = self.get(&parent).map_or(Meta::FOLDER, |node| node.meta);
+                let inherited = around.mode & SETGID;
+                let gid = if inherited == 0 { 0 } else { around.gid };
+                let Owner { uid, gid } = owner.unwrap_or(Owner { uid: 0, gid });
+                let meta = Meta { mode: Meta::FOLDER.mode | inherited, uid, gid };
                 self.own.insert(path.clone(), Some(Node::folder(meta)));
                 Ok(())
             }

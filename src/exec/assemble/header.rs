@@ -155,7 +155,7 @@ mod tests {
     fn a_short_name_takes_one_block() {
         let bytes = header(b"bin/sh", b"").encode();
         assert_eq!(bytes.len(), BLOCK);
-        assert_eq!(&bytes[100..156], b"0004755\x000000007\x000000010\x0000000000005\x0000000000000\x00010474\x00 ");
+        assert_eq!(&bytes[100..156], b"0004755\x000000007\x000000010\x0000000000005\x0000000000000\x00007064\x00 ");
         assert_eq!(read(&bytes), (b"bin/sh".to_vec(), vec![], 7));
     }
 

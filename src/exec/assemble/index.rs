@@ -9,6 +9,7 @@ use super::archive;
 use super::error::Fault;
 use super::files::Files;
 use super::node::{Content, Device, FileNode, Identity, Meta, Node, NodeKind};
+use super::owner::Owner;
 use crate::digest::{ContentHash, Digest};
 use crate::path::RelPath;
 
@@ -116,7 +117,7 @@ impl Index {
                         files.put(first, node.clone());
                     }
                     let folder = parent(files, &entry.path)?;
-                    files.make_folders(&folder, Meta::FOLDER)?;
+                    files.make_folders(&folder, Some(Owner::ROOT))?;
                     files.put(folder.join(entry.path.name()), node);
                     continue;
                 }
@@ -126,7 +127,7 @@ impl Index {
                 continue;
             }
             let folder = parent(files, &entry.path)?;
-            files.make_folders(&folder, Meta::FOLDER)?;
+            files.make_folders(&folder, Some(Owner::ROOT))?;
             files.put(folder.join(entry.path.name()), node);
         }
         Ok(())

@@ -6,7 +6,7 @@
 //!
 //! - **Layers** hold entries sorted by path with one fixed time, and the folders around them as they are. Equal contents are
 //!   compressed once ([`Cache`]).
-//! - **Bases** are not downloaded to be published: [`Built::base_layers`] says where their layers can be mounted or copied from. A layer
+//! - **Bases** are not downloaded to be published: [`Built::lent`] says where their layers can be mounted or copied from. A layer
 //!   of a base is read when an instruction puts something on it (a link may lead elsewhere, folders have owners), looks a name up in
 //!   it or copies out of it; what was found in it is kept by digest.
 //!
@@ -32,7 +32,7 @@ mod settings;
 mod stage;
 
 pub use base::{BaseSource, Place};
-pub use build::{BaseLayer, Built, ContextSource, Request, assemble};
+pub use build::{Built, ContextSource, Request, assemble};
 pub use cache::Cache;
 pub use error::AssembleError;
 

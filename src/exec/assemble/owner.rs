@@ -20,6 +20,9 @@ pub(super) struct Owner {
 pub(super) type ReadFile<'a> = dyn FnMut(&FileNode) -> Result<Vec<u8>, Fault> + 'a;
 
 impl Owner {
+    /// Who owns what nobody else does.
+    pub(super) const ROOT: Self = Self { uid: 0, gid: 0 };
+
     /// The owner, where nothing has to be looked up.
     pub(super) fn of_numbers(text: &str) -> Option<Self> {
         let (user, group) = text.split_once(':').unwrap_or((text, text));

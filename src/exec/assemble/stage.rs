@@ -204,7 +204,9 @@ impl Stage {
 
     fn workdir(&mut self, text: &str, around: &Surroundings<'_>) -> Result<(), Fault> {
         let folder = absolute(&self.image.config.working_dir, text);
-        let folder = if text.ends_with('/') { folder } else { crate::pattern::clean(&folder) };
+        // An absolute path stays as it is written; a relative one is joined, which cleans it.
+        let keeps_slash = text.starts_with('/') && text.ends_with('/');
+        let folder = if keeps_slash { folder } else { crate::pattern::clean(&folder) };
         self.image.config.working_dir = String::from_utf8_lossy(&folder).into_owned();
         let what = format!("WORKDIR {}", self.image.config.working_dir);
         if folder == b"/" {
@@ -213,13 +215,12 @@ impl Stage {
         }
         let below = self.files(around.layers)?;
         let mut files = Files::on(&below);
-        let mut meta = Meta::FOLDER;
-        if !self.image.config.user.is_empty() {
-            let owner = self.owner(&self.image.config.user, Some(&below), around)?;
-            meta = Meta { uid: owner.uid, gid: owner.gid, ..meta };
-        }
+        let owner = match self.image.config.user.as_str() {
+            "" => None,
+            user => Some(self.owner(user, Some(&below), around)?),
+        };
         let place = files.resolve(&RelPath::root(), &folder)?;
-        files.make_folders(&place, meta)?;
+        files.make_folders(&place, owner)?;
         let layer = Layer::of(&files);
         self.commit(Arc::new(files), layer, what, around);
         Ok(())
@@ -378,8 +379,6 @@ fn lay_on(lower: &Arc<Files>, upper: &Files) -> Files {
 /// The error for what only BuildKit can do.
 pub(super) fn needs_buildkit(instruction: &Instruction, why: &str) -> AssembleError {
     AssembleError::NeedsBuildkit(Box::new(
-        Problem::error(Code::NeedsBuildkit, why)
-            .at(&instruction.location, "")
-            .help("leave `executor` out, or set it to `buildkit`"),
+        Problem::error(Code::NeedsBuildkit, why).at(&instruction.location, "").help("leave `executor` out"),
     ))
 }
