@@ -239,6 +239,21 @@ pub const EQUAL: &[(&str, &str)] = &[
     ("add archive through link", "FROM scratch\nCOPY a.txt /\nADD archives/plain.tar archives/hard.tar /x/\n"),
     ("copy over special", "FROM scratch\nADD archives/special.tar /x/\nCOPY a.txt /x/pipe\n"),
     ("copy from special", "FROM scratch AS one\nADD archives/special.tar /x/\nFROM scratch\nCOPY --from=one /x /y\n"),
+    ("add names that are not utf-8", "FROM scratch\nADD archives/latin.tar /x/\n"),
+    (
+        "copy from names that are not utf-8",
+        "FROM scratch AS one\nADD archives/latin.tar /x/\nFROM scratch\nCOPY --from=one /x /y\n",
+    ),
+    ("new folder in one with setgid", "FROM plainbase\nCOPY a.txt /srv/new/deep/\nCOPY dir /srv/dir/\n"),
+    ("new folder with an owner in one with setgid", "FROM plainbase\nCOPY --chown=5:6 a.txt /srv/new/deep/\n"),
+    ("new folder with a mode in one with setgid", "FROM plainbase\nCOPY --chmod=700 dir /srv/new/deep/\n"),
+    ("add tar into folder with setgid", "FROM plainbase\nADD archives/plain.tar /srv/new/\n"),
+    ("workdir in folder with setgid", "FROM plainbase\nUSER web\nWORKDIR /srv/w/x\n"),
+    ("workdir absolute and not clean", "FROM scratch\nWORKDIR /a//b/../c/\nCOPY a.txt .\nWORKDIR d/../e/\n"),
+    (
+        "env in everything",
+        "FROM scratch\nENV D=/d U=5 P=80 S=SIGINT\nCOPY --chown=$U a.txt ${D}/\nWORKDIR $D\nUSER $U\nEXPOSE $P\nSTOPSIGNAL $S\nVOLUME $D\nLABEL l=$D\n",
+    ),
     ("same file again", "FROM scratch\nCOPY a.txt /x\nCOPY a.txt /x\n"),
 ];
 
@@ -275,6 +290,16 @@ pub const REFUSED: &[(&str, &str)] = &[
     ("bad signal", "FROM scratch\nCOPY a.txt /\nSTOPSIGNAL SIGNOTHING\n"),
     ("unknown instruction", "FROM scratch\nCOPPY a.txt /\n"),
     ("unknown stage", "FROM scratch\nCOPY --from=3 a /\n"),
+    ("add from", "FROM scratch AS one\nCOPY a.txt /\nFROM scratch\nADD --from=one /a.txt /\n"),
+    (
+        "checksum of a local file",
+        "FROM scratch\nADD --checksum=sha256:0000000000000000000000000000000000000000000000000000000000000000 a.txt /\n",
+    ),
+    ("no destination", "FROM scratch\nCOPY a.txt\n"),
+    ("env without value", "FROM scratch\nENV A\nCOPY a.txt /\n"),
+    ("unknown target of onbuild", "FROM scratch\nONBUILD FROM x\nCOPY a.txt /\n"),
+    ("healthcheck with a bad time", "FROM scratch\nCOPY a.txt /\nHEALTHCHECK --interval=x CMD y\n"),
+    ("label without value", "FROM scratch\nCOPY a.txt /\nLABEL\n"),
     ("bad pattern", "FROM scratch\nCOPY [a.txt /\n"),
     ("later stage", "FROM scratch AS one\nCOPY --from=two /x /\nFROM scratch AS two\nCOPY --from=one /x /\n"),
 ];

@@ -73,19 +73,18 @@ pub fn write(root: &Path) {
     fs::write(root.join("etc/passwd"), passwd).unwrap();
     fs::write(root.join("etc/group"), "root:x:0:\napp:x:5678:\nstaff:x:50:app\n").unwrap();
     fs::create_dir_all(root.join("big")).unwrap();
-    fs::write(root.join("big/three-blocks"), (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>())
-        .unwrap();
+    fs::write(root.join("big/three-blocks"), (0..600_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>()).unwrap();
     archives(root);
 }
 
-struct Entry<'a>(&'a str, tar::EntryType, &'a str, u32, u64);
+struct Entry<'a>(&'a [u8], tar::EntryType, &'a str, u32, u64);
 
 fn tar_of(entries: &[Entry<'_>]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for Entry(path, kind, text, mode, owner) in entries {
         let mut header = tar::Header::new_ustar();
         // The names are written as they are, also those that no sane archive has.
-        header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+        header.as_mut_bytes()[..path.len()].copy_from_slice(path);
         header.set_entry_type(*kind);
         header.set_mode(*mode);
         header.set_uid(*owner);
@@ -109,12 +108,12 @@ fn tar_of(entries: &[Entry<'_>]) -> Vec<u8> {
 fn archives(root: &Path) {
     use tar::EntryType::{Char, Directory, Fifo, Link, Regular, Symlink};
     let plain = tar_of(&[
-        Entry("./", Directory, "", 0o700, 0),
-        Entry("./top.txt", Regular, "top\n", 0o640, 1000),
-        Entry("./folder/", Directory, "", 0o750, 1000),
-        Entry("./folder/inner.txt", Regular, "inner\n", 0o4711, 0),
-        Entry("./folder/link", Symlink, "inner.txt", 0o777, 7),
-        Entry("./implied/parent/file", Regular, "implied\n", 0o644, 0),
+        Entry(b"./", Directory, "", 0o700, 0),
+        Entry(b"./top.txt", Regular, "top\n", 0o640, 1000),
+        Entry(b"./folder/", Directory, "", 0o750, 1000),
+        Entry(b"./folder/inner.txt", Regular, "inner\n", 0o4711, 0),
+        Entry(b"./folder/link", Symlink, "inner.txt", 0o777, 7),
+        Entry(b"./implied/parent/file", Regular, "implied\n", 0o644, 0),
     ]);
     let folder = root.join("archives");
     fs::create_dir_all(&folder).unwrap();
@@ -140,56 +139,64 @@ fn archives(root: &Path) {
     write(
         "hard.tar",
         &tar_of(&[
-            Entry("first", Regular, "shared\n", 0o644, 0),
-            Entry("z/second", Link, "first", 0o644, 0),
-            Entry("a-third", Link, "first", 0o644, 0),
+            Entry(b"first", Regular, "shared\n", 0o644, 0),
+            Entry(b"z/second", Link, "first", 0o644, 0),
+            Entry(b"a-third", Link, "first", 0o644, 0),
         ]),
     );
     write(
         "dots.tar",
-        &tar_of(&[Entry("../../out.txt", Regular, "out\n", 0o644, 0), Entry("in.txt", Regular, "in\n", 0o644, 0)]),
+        &tar_of(&[Entry(b"../../out.txt", Regular, "out\n", 0o644, 0), Entry(b"in.txt", Regular, "in\n", 0o644, 0)]),
     );
-    write("rooted.tar", &tar_of(&[Entry("/etc/rooted", Regular, "rooted\n", 0o644, 0)]));
+    write(
+        "latin.tar",
+        &tar_of(&[
+            Entry(b"caf\xe9/", Directory, "", 0o755, 0),
+            Entry(b"caf\xe9/\xff.txt", Regular, "latin\n", 0o644, 0),
+            Entry(b"caf\xe9/link", Symlink, "there", 0o777, 0),
+        ]),
+    );
+    write("rooted.tar", &tar_of(&[Entry(b"/etc/rooted", Regular, "rooted\n", 0o644, 0)]));
     write(
         "through.tar",
         &tar_of(&[
-            Entry("real/", Directory, "", 0o755, 0),
-            Entry("alias", Symlink, "real", 0o777, 0),
-            Entry("alias/file", Regular, "through\n", 0o644, 0),
+            Entry(b"real/", Directory, "", 0o755, 0),
+            Entry(b"alias", Symlink, "real", 0o777, 0),
+            Entry(b"alias/file", Regular, "through\n", 0o644, 0),
         ]),
     );
     write(
         "away.tar",
-        &tar_of(&[Entry("away", Symlink, "/usr", 0o777, 0), Entry("away/file", Regular, "away\n", 0o644, 0)]),
+        &tar_of(&[Entry(b"away", Symlink, "/usr", 0o777, 0), Entry(b"away/file", Regular, "away\n", 0o644, 0)]),
     );
-    write("escape-link.tar", &tar_of(&[Entry("up", Symlink, "../../../../etc", 0o777, 0)]));
-    write("bad-hard.tar", &tar_of(&[Entry("x", Link, "missing", 0o644, 0)]));
-    write("outside-hard.tar", &tar_of(&[Entry("x", Link, "../../etc/passwd", 0o644, 0)]));
+    write("escape-link.tar", &tar_of(&[Entry(b"up", Symlink, "../../../../etc", 0o777, 0)]));
+    write("bad-hard.tar", &tar_of(&[Entry(b"x", Link, "missing", 0o644, 0)]));
+    write("outside-hard.tar", &tar_of(&[Entry(b"x", Link, "../../etc/passwd", 0o644, 0)]));
     write(
         "replace.tar",
-        &tar_of(&[Entry("dir", Regular, "now a file\n", 0o644, 0), Entry("a.txt/", Directory, "", 0o711, 3)]),
+        &tar_of(&[Entry(b"dir", Regular, "now a file\n", 0o644, 0), Entry(b"a.txt/", Directory, "", 0o711, 3)]),
     );
-    write("special.tar", &tar_of(&[Entry("pipe", Fifo, "", 0o644, 0), Entry("null", Char, "", 0o666, 0)]));
+    write("special.tar", &tar_of(&[Entry(b"pipe", Fifo, "", 0o644, 0), Entry(b"null", Char, "", 0o666, 0)]));
     write(
         "base.tar",
         &tar_of(&[
-            Entry("bin", Symlink, "usr/bin", 0o777, 0),
-            Entry("usr/", Directory, "", 0o755, 0),
-            Entry("usr/bin/", Directory, "", 0o755, 0),
-            Entry("usr/bin/tool", Regular, "tool\n", 0o755, 0),
-            Entry("usr/bin/tool2", Link, "usr/bin/tool", 0o755, 0),
-            Entry("tmp/", Directory, "", 0o1777, 0),
-            Entry("srv/", Directory, "", 0o2750, 33),
-            Entry("srv/file", Regular, "srv\n", 0o600, 33),
-            Entry("var/", Directory, "", 0o755, 0),
-            Entry("var/run", Symlink, "/run", 0o777, 0),
-            Entry("run/", Directory, "", 0o711, 0),
-            Entry("loop", Symlink, "loop", 0o777, 0),
-            Entry("dangling", Symlink, "/not/yet/there", 0o777, 0),
-            Entry("current.txt", Symlink, "srv/file", 0o777, 0),
-            Entry("etc/", Directory, "", 0o755, 0),
-            Entry("etc/passwd", Regular, "root:x:0:0::/root:/bin/sh\nweb:x:33:44::/srv:/bin/sh\n", 0o644, 0),
-            Entry("etc/group", Regular, "root:x:0:\nweb:x:44:\nstaff:x:50:web\n", 0o644, 0),
+            Entry(b"bin", Symlink, "usr/bin", 0o777, 0),
+            Entry(b"usr/", Directory, "", 0o755, 0),
+            Entry(b"usr/bin/", Directory, "", 0o755, 0),
+            Entry(b"usr/bin/tool", Regular, "tool\n", 0o755, 0),
+            Entry(b"usr/bin/tool2", Link, "usr/bin/tool", 0o755, 0),
+            Entry(b"tmp/", Directory, "", 0o1777, 0),
+            Entry(b"srv/", Directory, "", 0o2750, 33),
+            Entry(b"srv/file", Regular, "srv\n", 0o600, 33),
+            Entry(b"var/", Directory, "", 0o755, 0),
+            Entry(b"var/run", Symlink, "/run", 0o777, 0),
+            Entry(b"run/", Directory, "", 0o711, 0),
+            Entry(b"loop", Symlink, "loop", 0o777, 0),
+            Entry(b"dangling", Symlink, "/not/yet/there", 0o777, 0),
+            Entry(b"current.txt", Symlink, "srv/file", 0o777, 0),
+            Entry(b"etc/", Directory, "", 0o755, 0),
+            Entry(b"etc/passwd", Regular, "root:x:0:0::/root:/bin/sh\nweb:x:33:44::/srv:/bin/sh\n", 0o644, 0),
+            Entry(b"etc/group", Regular, "root:x:0:\nweb:x:44:\nstaff:x:50:web\n", 0o644, 0),
         ]),
     );
 }

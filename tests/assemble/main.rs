@@ -1,6 +1,7 @@
 //! The embedded builder against BuildKit: the same Dockerfiles on the same snapshot, file systems and configurations compared.
 
 mod cases;
+mod cells;
 mod context;
 mod flatten;
 #[path = "../support/real.rs"]
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use orchestrate::digest::Digest;
 use orchestrate::exec::assemble::{self, AssembleError, BaseSource, Cache, Place};
 use orchestrate::exec::buildkit::{self, Address, Buildkit};
@@ -67,6 +69,7 @@ impl Bench {
 
     async fn assemble(&self, dockerfile: &str, store: &Path) -> Result<Digest, AssembleError> {
         let mut contexts = BTreeMap::from([(String::new(), assemble::ContextSource::Snapshot(self.snapshot.clone()))]);
+        contexts.insert(cells::FOLDER.to_owned(), assemble::ContextSource::Snapshot(self.snapshot.clone()));
         for (name, digest) in &self.bases {
             let source = BaseSource {
                 place: Place::Store(ContentStore::new(self.bases_store()), Arc::default()),
@@ -99,6 +102,8 @@ impl Bench {
                 buildkit::ContextSource::Store { store: ContentStore::new(self.bases_store()), digest: *digest };
             (name.clone(), source)
         });
+        let folder = (cells::FOLDER.to_owned(), buildkit::ContextSource::Folder(self.snapshot.clone()));
+        let contexts = contexts.chain([folder]);
         let request = buildkit::Request {
             image: ImageName::new("tested"),
             platform: Platform::of_this_machine(),
@@ -138,13 +143,21 @@ impl Bench {
                 }
                 found
             }
-            (Err(_), Err(_)) if outcome != Outcome::Equal => Vec::new(),
+            (Err(ours), Err(_)) if outcome != Outcome::Equal => without_place(&ours),
             (Err(ours), Err(theirs)) => {
                 vec![format!("both refuse it: {}\n    BuildKit: {theirs:.600}", explain(&ours))]
             }
             (Ok(_), Err(theirs)) => vec![format!("only BuildKit refuses it: {theirs:.600}")],
             (Err(ours), Ok(_)) => vec![format!("only we refuse it: {}", explain(&ours))],
         }
+    }
+}
+
+/// A refusal must say where it is.
+fn without_place(error: &AssembleError) -> Vec<String> {
+    match error {
+        AssembleError::Refused(problem) if !problem.labels.is_empty() => Vec::new(),
+        other => vec![format!("refused without a place: {}", explain(other))],
     }
 }
 
@@ -158,32 +171,83 @@ fn explain(error: &AssembleError) -> String {
     }
 }
 
+/// Cases that are built at once.
+const AT_ONCE: usize = 10;
+
+/// Compares all cases; gives the report about those that differ, and their number.
+async fn compared(bench: &Bench, buildkit: &Buildkit, cases: &[(String, String, Outcome)]) -> (String, usize) {
+    let only = std::env::var("ORCHESTRATE_TEST_CASE").ok();
+    let chosen = cases.iter().filter(|(name, ..)| only.as_deref().is_none_or(|only| name.contains(only)));
+    let runs = futures::stream::iter(chosen.map(|(name, dockerfile, outcome)| async move {
+        (name, dockerfile, bench.differences(buildkit, dockerfile, *outcome).await)
+    }));
+    let found: Vec<_> = runs.buffered(AT_ONCE).collect().await;
+    let mut report = String::new();
+    for (name, dockerfile, lines) in &found {
+        for line in lines {
+            report.push_str(&format!("{name}: {line}\n    in {dockerfile:?}\n"));
+        }
+    }
+    (report, found.iter().filter(|(.., lines)| !lines.is_empty()).count())
+}
+
+async fn connect() -> Buildkit {
+    Buildkit::connect(Address::DialStdio { builder: None }, Arc::new(Anonymous)).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_gives_what_buildkit_gives() {
     if real::real("every_case_gives_what_buildkit_gives").is_none() {
         return;
     }
-    let bench = Bench::new().await;
-    let buildkit = Buildkit::connect(Address::DialStdio { builder: None }, Arc::new(Anonymous)).await.unwrap();
-    let only = std::env::var("ORCHESTRATE_TEST_CASE").ok();
-    let generated = cases::generated(60);
-    let fixed = |list: &'static [(&str, &str)], outcome| list.iter().map(move |(name, text)| (*name, *text, outcome));
-    let cases = fixed(cases::EQUAL, Outcome::Equal)
-        .chain(fixed(cases::REFUSED, Outcome::Refused))
-        .chain(generated.iter().map(|(name, text)| (name.as_str(), text.as_str(), Outcome::Either)));
-    let cases: Vec<_> = cases.filter(|(name, ..)| only.as_deref().is_none_or(|only| name.contains(only))).collect();
-    let mut report = String::new();
-    let mut differing = 0;
-    for batch in cases.chunks(6) {
-        let runs = batch.iter().map(|(_, dockerfile, outcome)| bench.differences(&buildkit, dockerfile, *outcome));
-        for ((name, dockerfile, _), found) in batch.iter().zip(futures::future::join_all(runs).await) {
-            differing += usize::from(!found.is_empty());
-            for line in found {
-                report.push_str(&format!("{name}: {line}\n    in {dockerfile:?}\n"));
-            }
+    let (bench, buildkit) = (Bench::new().await, connect().await);
+    let owned = |name: &str, text: &str, outcome| (name.to_owned(), text.to_owned(), outcome);
+    let mut all: Vec<(String, String, Outcome)> = Vec::new();
+    all.extend(cases::EQUAL.iter().map(|(name, text)| owned(name, text, Outcome::Equal)));
+    all.extend(cases::REFUSED.iter().map(|(name, text)| owned(name, text, Outcome::Refused)));
+    all.extend(cases::generated(40).iter().map(|(name, text)| owned(name, text, Outcome::Either)));
+    let (report, differing) = compared(&bench, &buildkit, &all).await;
+    assert!(differing == 0, "{differing} of {} cases differ:\n{report}", all.len());
+    eprintln!("{} cases, 0 differences", all.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_cell_gives_what_buildkit_gives() {
+    if real::real("every_cell_gives_what_buildkit_gives").is_none() {
+        return;
+    }
+    let (bench, buildkit) = (Bench::new().await, connect().await);
+    let mut all = Vec::new();
+    for row in cells::ROWS {
+        let dockerfile = cells::dockerfile(row);
+        let known = match row.probe {
+            None => true,
+            Some(cells::Probe::Built(text)) => bench.buildkit(&buildkit, text).await.is_ok(),
+            Some(cells::Probe::Refused(text)) => bench.buildkit(&buildkit, text).await.is_err(),
+        };
+        if known {
+            all.push((row.name(), dockerfile, Outcome::Equal));
+        } else {
+            // What an engine does not know cannot be compared with it; that we can do it is tested all the same.
+            let ours = bench.assemble(&dockerfile, &bench.folder.path().join("ours")).await;
+            assert!(ours.is_ok(), "{}: {}", row.name(), ours.map_err(|error| explain(&error)).unwrap_err());
+            eprintln!("{}: not known to this BuildKit", row.name());
         }
     }
-    let count = cases.len();
-    assert!(differing == 0, "{differing} of {count} cases differ:\n{report}");
-    eprintln!("{count} cases, 0 differences");
+    let (report, differing) = compared(&bench, &buildkit, &all).await;
+    eprintln!("{}", cells::table());
+    assert!(differing == 0, "{differing} of {} rows differ:\n{report}", all.len());
+}
+
+/// No legal combination of instruction, flag and source is without a case, and no instruction.
+#[test]
+fn the_table_is_whole() {
+    let cells: usize = cells::ROWS.iter().map(|row| cells::sources(row).count()).sum();
+    assert_eq!(cells, cells::legal().count(), "{}", cells::table());
+    for instruction in cells::INSTRUCTIONS {
+        let word = format!("\n{instruction} ");
+        let count = cases::EQUAL.iter().filter(|(_, text)| format!("\n{text}").contains(&word)).count();
+        assert!(count > 0, "no case has {instruction}");
+    }
+    assert!(cases::EQUAL.len() + cases::REFUSED.len() >= 150);
 }

@@ -208,7 +208,8 @@ impl Stage {
         let keeps_slash = text.starts_with('/') && text.ends_with('/');
         let folder = if keeps_slash { folder } else { crate::pattern::clean(&folder) };
         self.image.config.working_dir = String::from_utf8_lossy(&folder).into_owned();
-        let what = format!("WORKDIR {}", self.image.config.working_dir);
+        let what = if text.starts_with('/') { text } else { &self.image.config.working_dir };
+        let what = format!("WORKDIR {what}");
         if folder == b"/" {
             self.image.note(around.created, what, true);
             return Ok(());
@@ -249,6 +250,10 @@ impl Stage {
         around: &Surroundings<'_>,
     ) -> Result<(), Fault> {
         let is_add = matches!(instruction.kind, Kind::Add(_));
+        if instruction.flag("checksum").is_some() {
+            let message = "`--checksum` is for what comes from an address";
+            return Err(Fault::new(Code::DockerfileSyntax, message).help("leave it out"));
+        }
         // As with BuildKit, `--chmod` switches `--link` off.
         let link = instruction.is_on("link") && instruction.flag("chmod").is_none();
         // With `--link` the files are put together without looking at what is below, which is then laid under them.
