@@ -79,15 +79,13 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
         format!("{word}  {}{pad} {}  {}", step.name, style.dim(&format!("{executor:<9}")), why).trim_end()
     );
     let indent = " ".repeat(9);
-    if step.action == Action::Build || verbose {
-        if let Some(path) = step.uncommitted.first() {
-            let more = if step.uncommitted.len() > 1 {
-                format!(" and {} more", step.uncommitted.len() - 1)
-            } else {
-                String::new()
-            };
-            let _ = writeln!(text, "{indent}{}", style.warn(&format!("uncommitted: {path}{more}")));
-        }
+    if let (true, Some(path)) = (step.action == Action::Build || verbose, step.uncommitted.first()) {
+        let more = if step.uncommitted.len() > 1 {
+            format!(" and {} more", step.uncommitted.len() - 1)
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "{indent}{}", style.warn(&format!("uncommitted: {path}{more}")));
     }
     if step.action != Action::Keep || verbose {
         for publication in &step.destinations {

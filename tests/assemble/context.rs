@@ -177,28 +177,31 @@ fn archives(root: &Path) {
         &tar_of(&[Entry(b"dir", Regular, "now a file\n", 0o644, 0), Entry(b"a.txt/", Directory, "", 0o711, 3)]),
     );
     write("special.tar", &tar_of(&[Entry(b"pipe", Fifo, "", 0o644, 0), Entry(b"null", Char, "", 0o666, 0)]));
-    write(
-        "base.tar",
-        &tar_of(&[
-            Entry(b"bin", Symlink, "usr/bin", 0o777, 0),
-            Entry(b"usr/", Directory, "", 0o755, 0),
-            Entry(b"usr/bin/", Directory, "", 0o755, 0),
-            Entry(b"usr/bin/tool", Regular, "tool\n", 0o755, 0),
-            Entry(b"usr/bin/tool2", Link, "usr/bin/tool", 0o755, 0),
-            Entry(b"tmp/", Directory, "", 0o1777, 0),
-            Entry(b"srv/", Directory, "", 0o2750, 33),
-            Entry(b"srv/file", Regular, "srv\n", 0o600, 33),
-            Entry(b"var/", Directory, "", 0o755, 0),
-            Entry(b"var/run", Symlink, "/run", 0o777, 0),
-            Entry(b"run/", Directory, "", 0o711, 0),
-            Entry(b"loop", Symlink, "loop", 0o777, 0),
-            Entry(b"dangling", Symlink, "/not/yet/there", 0o777, 0),
-            Entry(b"current.txt", Symlink, "srv/file", 0o777, 0),
-            Entry(b"etc/", Directory, "", 0o755, 0),
-            Entry(b"etc/passwd", Regular, "root:x:0:0::/root:/bin/sh\nweb:x:33:44::/srv:/bin/sh\n", 0o644, 0),
-            Entry(b"etc/group", Regular, "root:x:0:\nweb:x:44:\nstaff:x:50:web\n", 0o644, 0),
-        ]),
-    );
+    write("base.tar", &base());
+}
+
+/// What the bases of the cases hold.
+fn base() -> Vec<u8> {
+    use tar::EntryType::{Directory, Link, Regular, Symlink};
+    tar_of(&[
+        Entry(b"bin", Symlink, "usr/bin", 0o777, 0),
+        Entry(b"usr/", Directory, "", 0o755, 0),
+        Entry(b"usr/bin/", Directory, "", 0o755, 0),
+        Entry(b"usr/bin/tool", Regular, "tool\n", 0o755, 0),
+        Entry(b"usr/bin/tool2", Link, "usr/bin/tool", 0o755, 0),
+        Entry(b"tmp/", Directory, "", 0o1777, 0),
+        Entry(b"srv/", Directory, "", 0o2750, 33),
+        Entry(b"srv/file", Regular, "srv\n", 0o600, 33),
+        Entry(b"var/", Directory, "", 0o755, 0),
+        Entry(b"var/run", Symlink, "/run", 0o777, 0),
+        Entry(b"run/", Directory, "", 0o711, 0),
+        Entry(b"loop", Symlink, "loop", 0o777, 0),
+        Entry(b"dangling", Symlink, "/not/yet/there", 0o777, 0),
+        Entry(b"current.txt", Symlink, "srv/file", 0o777, 0),
+        Entry(b"etc/", Directory, "", 0o755, 0),
+        Entry(b"etc/passwd", Regular, "root:x:0:0::/root:/bin/sh\nweb:x:33:44::/srv:/bin/sh\n", 0o644, 0),
+        Entry(b"etc/group", Regular, "root:x:0:\nweb:x:44:\nstaff:x:50:web\n", 0o644, 0),
+    ])
 }
 
 /// All that lies below `root`, with the real modes.

@@ -1,5 +1,7 @@
 //! The embedded builder against BuildKit: the same Dockerfiles on the same snapshot, file systems and configurations compared.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod cases;
 mod cells;
 mod context;

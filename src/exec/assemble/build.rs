@@ -128,7 +128,7 @@ impl Builder<'_> {
     }
 
     fn analyze(&self) -> Result<Analysis, AssembleError> {
-        let file = dockerfile::parse(&self.request.dockerfile).map_err(refused)?;
+        let file = dockerfile::parse(&self.request.dockerfile).map_err(|problems| refused(&problems))?;
         let contexts: BTreeSet<String> =
             self.request.contexts.keys().filter(|name| !name.is_empty()).cloned().collect();
         let failure = RefCell::new(None);
@@ -152,7 +152,7 @@ impl Builder<'_> {
             base_env: &known,
         };
         let analysis = dockerfile::analyze(&file, &request);
-        failure.take().map_or_else(|| analysis.map_err(refused), Err)
+        failure.take().map_or_else(|| analysis.map_err(|problems| refused(&problems)), Err)
     }
 
     /// The base that a reference or the name of a context means.
@@ -248,11 +248,12 @@ impl Builder<'_> {
         image.rootfs.diff_ids.clear();
         for layer in layers {
             match layer {
-                StageLayer::Base(blob, diff_id, place) => {
+                StageLayer::Base(base, index) => {
+                    let blob = &base.known.layers[index];
                     blobs.push(blob.clone());
-                    image.rootfs.diff_ids.push(diff_id);
-                    if let Some(lender) = place.lender(&blob.digest) {
-                        lent.insert(blob, lender.clone());
+                    image.rootfs.diff_ids.push(base.known.image.rootfs.diff_ids[index]);
+                    if let Some(lender) = base.place.lender(&blob.digest) {
+                        lent.insert(blob.clone(), lender.clone());
                     }
                 }
                 StageLayer::Own(layer) => {
@@ -291,7 +292,7 @@ impl Builder<'_> {
 }
 
 /// The problems of a Dockerfile as one error: the first of them, which is the first in the text.
-fn refused(problems: Problems) -> AssembleError {
+fn refused(problems: &Problems) -> AssembleError {
     let first = problems.sorted().first().map(|problem| (*problem).clone());
     AssembleError::Refused(Box::new(first.expect("who refuses says why")))
 }

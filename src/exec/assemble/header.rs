@@ -147,7 +147,7 @@ mod tests {
         bytes.extend([0; 2 * BLOCK]);
         let mut archive = tar::Archive::new(&bytes[..]);
         let entry = archive.entries().unwrap().next().unwrap().unwrap();
-        let link = entry.link_name_bytes().map(|name| name.into_owned()).unwrap_or_default();
+        let link = entry.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default();
         (entry.path_bytes().into_owned(), link, entry.header().uid().unwrap())
     }
 

@@ -14,7 +14,6 @@ use super::node::{Meta, Node};
 use super::owner::Owner;
 use super::settings;
 use crate::dockerfile::{Instruction, Kind, Pair, Step, Transfer};
-use crate::oci::Descriptor;
 use crate::path::RelPath;
 use crate::pattern::{Excludes, Pattern};
 use crate::problem::{Code, Problem};
@@ -22,8 +21,8 @@ use crate::problem::{Code, Problem};
 /// A layer of a stage.
 #[derive(Clone, Debug)]
 pub(super) enum StageLayer {
-    /// One of the base's, never touched.
-    Base(Descriptor, crate::digest::Digest, super::base::Place),
+    /// One of the base's, the how-manieth; never touched.
+    Base(Arc<Base>, usize),
     /// Made by an instruction; written only if the target needs it.
     Own(Arc<Layer>),
 }
@@ -32,8 +31,20 @@ pub(super) enum StageLayer {
 #[derive(Clone)]
 enum Ground {
     /// A base of which nobody had to know anything yet.
-    Unread(Base),
+    Unread(Arc<Base>),
     Read(Arc<Files>),
+    /// What `--link` put together without a look at what is below.
+    Linked(Arc<Ground>, Arc<Files>),
+}
+
+impl Ground {
+    fn files(&self, layers: &Layers<'_>) -> Result<Arc<Files>, Fault> {
+        Ok(match self {
+            Self::Read(files) => Arc::clone(files),
+            Self::Unread(base) => layers.files(base)?,
+            Self::Linked(below, upper) => Arc::new(lay_on(&below.files(layers)?, upper)),
+        })
+    }
 }
 
 /// A stage while it is built, and then what others build on and copy from.
@@ -63,12 +74,11 @@ impl Stage {
 
     /// `FROM` an image from outside.
     pub(super) fn from_base(base: &Base) -> Self {
-        let layers = base.known.layers.iter().zip(&base.known.image.rootfs.diff_ids);
-        let layers = layers.map(|(layer, id)| StageLayer::Base(layer.clone(), *id, base.place.clone()));
+        let base = Arc::new(base.clone());
         Self {
             image: base.known.image.clone(),
-            layers: layers.collect(),
-            ground: Ground::Unread(base.clone()),
+            layers: (0..base.known.layers.len()).map(|index| StageLayer::Base(Arc::clone(&base), index)).collect(),
+            ground: Ground::Unread(base),
             has_cmd: false,
         }
     }
@@ -84,10 +94,7 @@ impl Stage {
 
     /// The file system; a base is read now if it was not before.
     pub(super) fn files(&mut self, layers: &Layers<'_>) -> Result<Arc<Files>, Fault> {
-        let files = match &self.ground {
-            Ground::Read(files) => return Ok(Arc::clone(files)),
-            Ground::Unread(base) => layers.files(base)?,
-        };
+        let files = self.ground.files(layers)?;
         self.ground = Ground::Read(Arc::clone(&files));
         Ok(files)
     }
@@ -196,9 +203,9 @@ impl Stage {
     }
 
     /// Puts a layer on the stage; an instruction that changed nothing leaves one without entries, as with BuildKit.
-    fn commit(&mut self, files: Arc<Files>, layer: Layer, what: String, around: &Surroundings<'_>) {
+    fn commit(&mut self, ground: Ground, layer: Layer, what: String, around: &Surroundings<'_>) {
         self.layers.push(StageLayer::Own(Arc::new(layer)));
-        self.ground = Ground::Read(files);
+        self.ground = ground;
         self.image.note(around.created, what, false);
     }
 
@@ -223,7 +230,7 @@ impl Stage {
         let place = files.resolve(&RelPath::root(), &folder)?;
         files.make_folders(&place, owner)?;
         let layer = Layer::of(&files);
-        self.commit(Arc::new(files), layer, what, around);
+        self.commit(Ground::Read(Arc::new(files)), layer, what, around);
         Ok(())
     }
 
@@ -277,7 +284,8 @@ impl Stage {
             copy::copy(&mut files, &held, (name.as_bytes(), &destination), &plain)?;
         }
         let layer = Layer::of(&files);
-        let files = if link { lay_on(&self.files(around.layers)?, &files) } else { files };
+        let files = Arc::new(files);
+        let ground = if link { Ground::Linked(Arc::new(self.ground.clone()), files) } else { Ground::Read(files) };
         let words = transfer.sources.iter().map(|word| word.text.clone());
         let words = words.chain(instruction.heredocs.iter().map(|doc| format!("<<{}", doc.name)));
         let flags = ["chown", "chmod"].map(|name| {
@@ -286,7 +294,7 @@ impl Stage {
         let words: Vec<String> =
             flags.into_iter().flatten().chain(words).chain([transfer.destination.text.clone()]).collect();
         let what = format!("{} {} # buildkit", if is_add { "ADD" } else { "COPY" }, words.join(" "));
-        self.commit(Arc::new(files), layer, what, around);
+        self.commit(ground, layer, what, around);
         Ok(())
     }
 

@@ -153,6 +153,10 @@ async fn a_base_is_read_only_if_something_is_put_on_it() {
     assert_eq!(config["config"]["Env"].as_array().unwrap().last().unwrap(), "C=base");
     assert_eq!(config["architecture"], "arm64");
 
+    let linked = bench.build(request("FROM base:1\nCOPY --link readme.md /usr/app/\n")).await.unwrap();
+    assert!(!bench.store("store").contains(&layer), "nor for `--link`");
+    assert_eq!(bench.json(&linked.digest.to_string())["layers"].as_array().unwrap().len(), 2);
+
     let copied = bench.build(request("FROM base:1\nCOPY readme.md /usr/app/\n")).await.unwrap();
     assert!(bench.store("store").contains(&layer));
     assert_eq!(bench.names(&copied)[1], ["usr/", "usr/app/", "usr/app/readme.md"]);
