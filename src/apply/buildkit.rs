@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::build::{BuildRun, MadeImages, Product, args, empty};
 use super::error::ApplyError;
 use super::parents::Parents;
+use super::pinned::Pinned;
 use super::work::{ImageWork, PlatformWork, Work};
 use crate::event::{Kind, Stream};
 use crate::exec::buildkit::{BuildProgress, ContextSource, LogStream, Request, SecretSource};
@@ -104,7 +105,13 @@ fn request(
             contexts.insert(name.clone(), source);
         }
     }
+    let mut pinned = Pinned::new(&planned.dockerfile, planned.recipe.analysis.frontend_known);
     for used in &planned.recipe.parents {
+        if let (Some(_), Some(pulled)) = (&used.written, parents.pulled(image, &used.image))
+            && pinned.replace(&used.place, &used.location, pulled)
+        {
+            continue;
+        }
         // A reference that is written in the Dockerfile, or an image that is in no registry, comes as a named context.
         let name = match &used.written {
             Some(reference) => Some(reference.familiar()),
@@ -119,6 +126,10 @@ fn request(
     }
     for used in &planned.recipe.outside {
         let Some(digest) = planned.pins.get(&used.place) else { continue };
+        if used.context.is_none() && pinned.replace(&used.place, &used.location, used.reference.at(*digest).to_string())
+        {
+            continue;
+        }
         let name = used.context.clone().unwrap_or_else(|| used.reference.familiar());
         contexts.insert(name, ContextSource::Image(used.reference.at(*digest).to_string()));
     }
@@ -132,7 +143,7 @@ fn request(
     Request {
         image: resolved.name.clone(),
         platform: platform.clone(),
-        dockerfile: planned.dockerfile.clone(),
+        dockerfile: pinned.source(),
         context: planned.contexts.get("").cloned().unwrap_or_else(|| empty(parents.work)),
         contexts,
         args: args(image, platform, parents),

@@ -11,6 +11,7 @@ mod events;
 mod made;
 mod make;
 mod parents;
+mod pinned;
 mod publish;
 mod run;
 mod schedule;
