@@ -70,6 +70,10 @@ impl Bench {
     }
 
     async fn assemble(&self, dockerfile: &str, store: &Path) -> Result<Digest, AssembleError> {
+        self.assemble_for(Platform::of_this_machine(), dockerfile, store).await
+    }
+
+    async fn assemble_for(&self, platform: Platform, dockerfile: &str, store: &Path) -> Result<Digest, AssembleError> {
         let mut contexts = BTreeMap::from([(String::new(), assemble::ContextSource::Snapshot(self.snapshot.clone()))]);
         contexts.insert(cells::FOLDER.to_owned(), assemble::ContextSource::Snapshot(self.snapshot.clone()));
         for (name, digest) in &self.bases {
@@ -81,7 +85,7 @@ impl Bench {
         }
         let request = assemble::Request {
             image: ImageName::new("tested"),
-            platform: Platform::of_this_machine(),
+            platform,
             build_platform: Platform::of_this_machine(),
             dockerfile: Source::new("Dockerfile", dockerfile),
             target: None,
@@ -99,6 +103,10 @@ impl Bench {
     }
 
     async fn buildkit(&self, buildkit: &Buildkit, dockerfile: &str) -> Result<Digest, String> {
+        self.buildkit_for(Platform::of_this_machine(), buildkit, dockerfile).await
+    }
+
+    async fn buildkit_for(&self, platform: Platform, buildkit: &Buildkit, dockerfile: &str) -> Result<Digest, String> {
         let contexts = self.bases.iter().map(|(name, digest)| {
             let source =
                 buildkit::ContextSource::Store { store: ContentStore::new(self.bases_store()), digest: *digest };
@@ -108,7 +116,7 @@ impl Bench {
         let contexts = contexts.chain([folder]);
         let request = buildkit::Request {
             image: ImageName::new("tested"),
-            platform: Platform::of_this_machine(),
+            platform,
             dockerfile: Source::new("Dockerfile", dockerfile),
             context: self.snapshot.clone(),
             contexts: contexts.filter(|(name, _)| dockerfile.contains(name.as_str())).collect(),
@@ -239,6 +247,26 @@ async fn every_cell_gives_what_buildkit_gives() {
     let (report, differing) = compared(&bench, &buildkit, &all).await;
     eprintln!("{}", cells::table());
     assert!(differing == 0, "{differing} of {} rows differ:\n{report}", all.len());
+}
+
+/// Other platforms than the machine's need nothing that it lacks.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_platforms_give_what_buildkit_gives() {
+    if real::real("other_platforms_give_what_buildkit_gives").is_none() {
+        return;
+    }
+    let (bench, buildkit) = (Bench::new().await, connect().await);
+    let dockerfile = "FROM --platform=$BUILDPLATFORM scratch AS built\nARG TARGETARCH\nCOPY a.txt /$TARGETARCH/\n\
+        FROM scratch\nARG TARGETOS TARGETARCH TARGETVARIANT TARGETPLATFORM BUILDARCH\nCOPY --from=built / /\n\
+        COPY dir /$TARGETOS-$TARGETARCH$TARGETVARIANT-from-$BUILDARCH/\nLABEL platform=$TARGETPLATFORM\n";
+    for platform in ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/arm/v6", "linux/386", "linux/riscv64"] {
+        let platform: Platform = platform.parse().unwrap();
+        let (ours, theirs) = (bench.folder.path().join("ours"), bench.folder.path().join("buildkit"));
+        let built = bench.assemble_for(platform.clone(), dockerfile, &ours).await.unwrap();
+        let by_buildkit = bench.buildkit_for(platform.clone(), &buildkit, dockerfile).await.unwrap();
+        let found = flatten::compare(&flatten::image(&[&ours], built), &flatten::image(&[&theirs], by_buildkit));
+        assert!(found.is_empty(), "{platform}: {}", found.join("\n"));
+    }
 }
 
 /// No legal combination of instruction, flag and source is without a case, and no instruction.

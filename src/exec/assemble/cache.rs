@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::hash::Hash;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -21,6 +22,9 @@ use crate::registry::ContentStore;
 
 /// The folder of written layers is kept below this many bytes; what was not used for the longest time goes first.
 const MOST_BYTES: u64 = 4 << 30;
+
+/// The folder is looked over when so many layers were written to it by this process, and at the first.
+const SHRINK_EVERY: u32 = 64;
 
 /// Values that are made once, however many ask for them at the same time.
 #[derive(Debug)]
@@ -54,6 +58,8 @@ impl<K: Hash + Eq, V: Clone> Slots<K, V> {
 #[derive(Debug, Default)]
 pub struct Cache {
     folder: Option<PathBuf>,
+    /// How many layers this process has written to it.
+    kept: AtomicU32,
     layers: Slots<[u8; 32], Written>,
     pub(super) known: Slots<(Digest, Platform), Arc<Known>>,
     pub(super) indexes: Slots<Digest, Arc<Index>>,
@@ -150,7 +156,8 @@ impl Cache {
         let entry = Entry { blob: written.blob.clone(), diff_id: written.diff_id };
         let text = serde_json::to_vec(&entry).expect("a descriptor holds only text and numbers");
         self.keep("layers", &format!("{}.json", key.to_hex()), &text);
-        if let Some(folder) = kept.parent() {
+        let before = self.kept.fetch_add(1, Ordering::Relaxed);
+        if let (true, Some(folder)) = (before.is_multiple_of(SHRINK_EVERY), kept.parent()) {
             shrink(folder, MOST_BYTES);
         }
     }
