@@ -11,7 +11,6 @@ use super::settings::Settings;
 use super::uncommitted::mark;
 use crate::apply::{ImageWork, PlatformWork};
 use crate::fingerprint::{Fingerprint, Parent, image_key};
-use crate::graph::Recipe;
 use crate::lock::Lock;
 use crate::name::ImageName;
 use crate::plan::{self, Executor, ImageFacts, Ingredients};
@@ -100,17 +99,19 @@ fn image_facts(image: &Image, platforms: &BTreeMap<Platform, PlatformWork>) -> I
     let fingerprints: BTreeMap<Platform, Fingerprint> =
         platforms.iter().map(|(platform, work)| (platform.clone(), work.fingerprint.clone())).collect();
     let key = image_key(&fingerprints.iter().map(|(platform, print)| (platform.clone(), print.key())).collect());
-    let recipe = platforms.values().next().map(|work| &work.recipe);
-    let (executor, executor_because) = recipe.map_or((Executor::Buildkit, None), |recipe| executor(image, recipe));
+    let (executor, executor_because) = executor(image, platforms);
     ImageFacts { key, fingerprints, executor, executor_because, uncommitted: Vec::new() }
 }
 
-/// Who builds: a function of the manifest and the Dockerfile alone, never of what is installed.
-fn executor(image: &Image, recipe: &Recipe) -> (Executor, Option<String>) {
-    let first = recipe.analysis.first_run.as_ref().map(|(why, place)| format!("{why} ({place})"));
-    match image.executor {
-        ExecutorChoice::Buildkit => (Executor::Buildkit, Some("executor: buildkit".to_owned())),
-        ExecutorChoice::Assemble | ExecutorChoice::Auto => (Executor::Buildkit, first),
+/// Who builds: a function of the manifest and the Dockerfile alone, never of what is installed. All platforms of an image have the same
+/// builder, so one that needs BuildKit decides for all.
+fn executor(image: &Image, platforms: &BTreeMap<Platform, PlatformWork>) -> (Executor, Option<String>) {
+    if image.executor == ExecutorChoice::Buildkit {
+        return (Executor::Buildkit, Some("executor: buildkit".to_owned()));
+    }
+    match platforms.values().find_map(|work| work.recipe.needs_buildkit(image)) {
+        Some((what, place)) => (Executor::Buildkit, Some(format!("{what} ({place})"))),
+        None => (Executor::Assemble, None),
     }
 }
 

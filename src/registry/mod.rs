@@ -65,5 +65,5 @@ pub use repository::{Arrival, Repository};
 pub use secret::{Credential, Secret};
 pub use settings::{Proxies, Settings};
 pub use store::{ContentStore, ContentWriter};
-pub use transfer::{PushStats, copy_image, push_image};
+pub use transfer::{Lent, PushStats, copy_image, push_image, push_with};
 pub use upload::{Mount, Session};
