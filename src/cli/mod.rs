@@ -2,10 +2,12 @@
 //! constructs clients and chooses exit codes.
 
 mod args;
+mod asking;
 mod commands;
 mod exit;
 mod load;
 mod prepare;
+mod promotion;
 mod registries;
 mod settings;
 
