@@ -2,11 +2,13 @@
 //! constructs clients and chooses exit codes.
 
 mod args;
+mod asking;
 mod commands;
 mod exit;
 mod load;
 mod pins;
 mod prepare;
+mod promotion;
 mod registries;
 mod settings;
 mod uncommitted;
