@@ -307,6 +307,7 @@ fn read_contexts(loaded: &mut Loaded, wired: &Wired) -> Result<BTreeMap<(ImageNa
                     ignore,
                     reads,
                     inputs,
+                    platform,
                     modes: image.modes,
                     location,
                 });

@@ -10,12 +10,15 @@
 
 mod choose;
 mod context;
+mod digests;
 mod entries;
 mod error;
+mod explain;
 mod files;
 mod git;
 mod globs;
 mod hash;
+mod narrow;
 mod open;
 mod snapshot;
 mod stat;
@@ -24,10 +27,12 @@ mod submodules;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod view;
 mod walk;
 
 pub use error::Error;
-pub use files::{Because, ContextFiles, ContextRequest};
+pub use explain::{Because, Explained};
+pub use files::{ContextFiles, ContextRequest};
 pub use git::{GitState, git_state, is_ancestor};
 pub use open::{IgnoreFile, STATE_FOLDER, Workspace};
 pub use snapshot::{Origin, Snapshot};

@@ -28,7 +28,7 @@ use schemars::JsonSchema;
 pub use forms::{DurationText, Glob, OneOrMany, Path, Scalar, Template, Value, Version};
 pub use image::{
     ArgDecl, ArgForm, CacheDecl, CommandForm, ContextDecl, ContextForm, ContextPartDecl, ContextPartForm,
-    GeneratedDecl, ImageDecl, ImageReference, InputsDecl, LabelDecl, LabelForm, NamedContextForm, OutputDecl,
+    GeneratedDecl, GoDecl, GoForm, ImageDecl, ImageReference, InputsDecl, LabelDecl, LabelForm, NamedContextForm, OutputDecl,
     SecretDecl, SecretForm, SshForm,
 };
 pub use matrix::{AxisForm, GlobAxis, MatrixDecl};
