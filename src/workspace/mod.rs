@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! Workspace::files   contexts ──walk──▶ names ──choose──▶ nodes ──hash──▶ FileSet, Snapshot
-//! git_state          git status, git log ──▶ GitState
+//! git_state          git log ──▶ GitState
+//! changes            git status ──▶ Changes; CommittedKeys remembers what need not be asked again
 //! Snapshot::open     path ──▶ its bytes, checked against the record
 //! ```
 //!
-//! Reads anything; writes the stat cache in the state folder and nothing else.
+//! Reads anything; writes its caches in the state folder and nothing else.
 
+mod changes;
 mod choose;
+mod committed;
 mod context;
 mod digests;
 mod entries;
@@ -30,6 +33,8 @@ mod verify;
 mod view;
 mod walk;
 
+pub use changes::{Changes, changes};
+pub use committed::CommittedKeys;
 pub use error::Error;
 pub use explain::{Because, Explained};
 pub use files::{ContextFiles, ContextRequest};
