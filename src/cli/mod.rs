@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod contexts;
 mod exit;
 mod load;
 mod prepare;

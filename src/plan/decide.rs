@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{Facts, ImageFacts, Observed, ObservedDestination, Previous, Wanted, WantedDestination, WantedTag};
-use super::model::{Action, Blocker, FORMAT, Function, Plan, Publication, Step, TagMove};
+use super::facts::{Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Wanted, WantedDestination, WantedTag};
+use super::model::{Action, Blocker, FORMAT, Function, Narrowed, Plan, Publication, Step, TagMove};
 use super::reason::Reason;
 use crate::digest::Digest;
 use crate::fingerprint::difference;
@@ -186,6 +186,7 @@ impl Decision<'_> {
             destinations,
             needs: needs.cloned().collect(),
             uncommitted: self.known.uncommitted.iter().take(20).cloned().collect(),
+            narrowed: narrowed(&self.known.narrowing),
             weight: self.image.weight,
             chosen: self.facts.selection.chosen.contains(name),
         }
@@ -257,7 +258,7 @@ impl Decision<'_> {
             };
             same_key &= old.key == record.key;
             for found in difference(old, &record) {
-                let reason = Reason::from(found);
+                let reason = Reason::of(found, &self.known.narrowing);
                 if !reasons.contains(&reason) {
                     reasons.push(reason);
                 }
@@ -274,6 +275,11 @@ impl Decision<'_> {
             (false, _, _) => reasons,
         }
     }
+}
+
+fn narrowed(narrowing: &Narrowing) -> Option<Narrowed> {
+    let first = narrowing.first.iter().map(ToString::to_string).collect();
+    (narrowing.dropped > 0).then_some(Narrowed { dropped: narrowing.dropped, first })
 }
 
 fn moved(publication: &Publication) -> Vec<Reason> {
