@@ -83,8 +83,7 @@ impl Tags<'_> {
             _ => match release(tag) {
                 Some(minor) if self.go.is_some_and(|go| minor <= go) => Truth::Yes,
                 Some(_) => Truth::Maybe,
-                // A feature of the architecture (`amd64.v3`) or an experiment is set by other means than -tags.
-                None if tag.contains('.') || tag == "boringcrypto" => Truth::Maybe,
+                None if is_set_elsewhere(tag) => Truth::Maybe,
                 None => self.custom.map_or(Truth::Maybe, |_| Truth::No),
             },
         }
@@ -142,6 +141,12 @@ fn all(parts: impl IntoIterator<Item = Truth>) -> Truth {
         }
     }
     sum
+}
+
+/// Features of architectures (`amd64.v3`) and experiments are set by other means than `-tags`.
+fn is_set_elsewhere(tag: &str) -> bool {
+    let family = tag.split_once('.').map(|(family, _)| family);
+    tag == "boringcrypto" || family.is_some_and(|family| family == "goexperiment" || ARCHITECTURES.contains(&family))
 }
 
 /// `go1.22` is 22.

@@ -33,6 +33,9 @@ impl GoFile {
             return Err(format!("it begins with `{word}` and not with a package clause"));
         }
         file.package = scanner.word()?.to_owned();
+        if file.package.is_empty() {
+            return Err("the package clause names nothing".to_owned());
+        }
         while scanner.statement()? && scanner.word()? == "import" {
             for path in scanner.imports()? {
                 match path {
