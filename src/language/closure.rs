@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::go;
 use super::sources::Sources;
+use super::{cargo, go, npm, python};
 use crate::path::RelPath;
 use crate::platform::Platform;
 use crate::problem::{Code, Problem};
@@ -25,6 +25,8 @@ pub struct Question<'a> {
 pub struct Closure {
     /// The nodes that are left out, ascending.
     pub dropped: Vec<u32>,
+    /// The nodes whose names stay though their contents do not: empty files stand in for them.
+    pub placeholders: Vec<u32>,
     /// Why others stay.
     pub reasons: Reasons,
     /// Why nothing is left out, where something could not be understood.
@@ -38,7 +40,9 @@ pub struct Closure {
 pub fn close(question: &Question<'_>, sources: &dyn Sources) -> Result<Closure, Problem> {
     match question.inputs.language {
         Language::Go => go::close(question, sources),
-        Language::Cargo | Language::Npm | Language::Python => Ok(Closure::default()),
+        Language::Cargo => cargo::close(question, sources),
+        Language::Npm => npm::close(question, sources),
+        Language::Python => python::close(question, sources),
     }
 }
 

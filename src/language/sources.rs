@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cargo::{CargoManifest, RustFile};
 use super::go::GoFile;
+use super::npm::{NpmManifest, ScriptFile};
+use super::python::{PythonFile, PythonProject};
 use crate::project::Language;
 use crate::tree::Tree;
 
@@ -23,6 +26,18 @@ pub trait Sources: Sync {
 pub enum Parsed {
     /// A Go file.
     Go(GoFile),
+    /// A Rust file.
+    Rust(RustFile),
+    /// A JavaScript or TypeScript file.
+    Script(ScriptFile),
+    /// A Python file.
+    Python(PythonFile),
+    /// A `Cargo.toml`.
+    Cargo(CargoManifest),
+    /// A `package.json`.
+    Npm(NpmManifest),
+    /// A `pyproject.toml`.
+    Project(PythonProject),
     /// Any other file: its text.
     Text(String),
     /// Why it says nothing: it cannot be read, or not be understood.
@@ -33,15 +48,30 @@ impl Parsed {
     /// What a file of this name with these bytes says.
     pub fn of(name: &[u8], bytes: &[u8]) -> Self {
         let Ok(text) = std::str::from_utf8(bytes) else { return Self::Unclear("it is not UTF-8".to_owned()) };
-        if name.ends_with(b".go") {
-            return GoFile::parse(text).map_or_else(Self::Unclear, Self::Go);
+        let like = |language| is_named_like(name, language);
+        match name {
+            b"Cargo.toml" => CargoManifest::parse(text).map_or_else(Self::Unclear, Self::Cargo),
+            b"package.json" => NpmManifest::parse(text).map_or_else(Self::Unclear, Self::Npm),
+            b"pyproject.toml" => PythonProject::parse(text).map_or_else(Self::Unclear, Self::Project),
+            _ if like(Language::Go) => GoFile::parse(text).map_or_else(Self::Unclear, Self::Go),
+            _ if like(Language::Cargo) => Self::Rust(RustFile::parse(text)),
+            _ if like(Language::Npm) => Self::Script(ScriptFile::parse(text)),
+            _ if like(Language::Python) => Self::Python(PythonFile::parse(text)),
+            _ => Self::Text(text.to_owned()),
         }
-        Self::Text(text.to_owned())
     }
 
-    /// Whether it is worth remembering from one run to the next: short, and taken from a file that may be long.
+    /// What of a file's name decides how it is read: the name of a manifest, else its ending.
+    pub fn form(name: &[u8]) -> &[u8] {
+        match name {
+            b"Cargo.toml" | b"package.json" | b"pyproject.toml" => name,
+            _ => name.rsplit(|byte| *byte == b'.').next().unwrap_or_default(),
+        }
+    }
+
+    /// Whether it is worth remembering from one run to the next: shorter than the file, and beyond doubt.
     pub const fn is_digest(&self) -> bool {
-        matches!(self, Self::Go(_))
+        !matches!(self, Self::Text(_) | Self::Unclear(_))
     }
 }
 

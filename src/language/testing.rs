@@ -2,9 +2,11 @@
 
 use std::sync::OnceLock;
 
+use super::closure::{Closure, Question, close};
 use super::sources::{Parsed, Sources, sources_of};
 use crate::path::RelPath;
-use crate::project::Language;
+use crate::problem::Source;
+use crate::project::{Language, LanguageInputs, Located, PackageName};
 use crate::tree::{Node, NodeKind, Tree};
 
 /// A context that is held in memory.
@@ -53,4 +55,31 @@ impl Sources for Memory {
     fn named_like(&self, language: Language) -> &[u32] {
         self.named[language as usize].get_or_init(|| sources_of(&self.tree, language))
     }
+}
+
+/// What the rules of a language say of these packages (paths, or names of packages).
+pub(crate) fn ask(memory: &Memory, language: Language, packages: &[&str]) -> Result<Closure, String> {
+    let location = Source::new("deploy.yaml", "go: x").at(4, 1);
+    let located = |package: &&str| Located {
+        value: PackageName { written: (*package).to_owned(), path: (*package).to_owned() },
+        location: location.clone(),
+    };
+    let packages_of = packages.iter().map(located).collect();
+    let inputs = LanguageInputs { language, packages: packages_of, tags: None, cgo: None };
+    let places: Vec<Option<RelPath>> = packages.iter().map(|package| RelPath::new(package.as_bytes())).collect();
+    let question = Question { inputs: &inputs, places: &places, platform: &"linux/arm64".parse().unwrap() };
+    close(&question, memory).map_err(|problem| format!("{}: {}", problem.code, problem.message))
+}
+
+/// The paths at some nodes.
+pub(crate) fn paths(memory: &Memory, nodes: &[u32]) -> String {
+    let paths = nodes.iter().map(|node| memory.tree().nodes()[*node as usize].path.to_string());
+    paths.collect::<Vec<_>>().join(" ")
+}
+
+/// The paths that are dropped.
+pub(crate) fn dropped(memory: &Memory, language: Language, packages: &[&str]) -> String {
+    let closure = ask(memory, language, packages).unwrap();
+    assert_eq!(closure.whole, None);
+    paths(memory, &closure.dropped)
 }

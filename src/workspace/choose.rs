@@ -21,6 +21,8 @@ pub(super) struct Choice {
     pub nodes: Vec<u32>,
     /// Reads with which the build would fail.
     pub missing: Vec<MissingRead>,
+    /// Those of them that are sent as empty files, ascending.
+    pub placeholders: Vec<u32>,
     /// What `inputs:` drops of what the reads could see.
     pub dropped: Dropped,
     /// What the languages say.
@@ -55,11 +57,11 @@ pub(super) fn choose(request: &ContextRequest<'_>, view: &View<'_>) -> Result<Ch
         }
     };
     let globs = by_globs(tree, request.inputs)?;
-    if globs.is_none() && languages.dropped.is_empty() {
+    if globs.is_none() && languages.dropped.is_empty() && languages.placeholders.is_empty() {
         let nodes = before(&seen);
         let missing = seen.map(|seen| seen.missing).unwrap_or_default();
         let missing = missing.into_iter().map(|missing| MissingRead { missing, dropped: false }).collect();
-        return Ok(Choice { nodes, missing, dropped: Dropped::default(), languages });
+        return Ok(Choice { nodes, missing, placeholders: Vec::new(), dropped: Dropped::default(), languages });
     }
     let before = before(&seen);
     let left = |all: Vec<u32>| without(all, &languages.dropped);
@@ -74,7 +76,9 @@ pub(super) fn choose(request: &ContextRequest<'_>, view: &View<'_>) -> Result<Ch
             of_what_is_left(tree, &kept, reads, seen.map(|seen| seen.missing).unwrap_or_default())
         }
     };
-    Ok(Choice { dropped: dropped(tree, &before, &nodes), nodes, missing, languages })
+    let chosen = |node: &u32| nodes.binary_search(node).is_ok();
+    let placeholders = languages.placeholders.iter().copied().filter(chosen).collect();
+    Ok(Choice { dropped: dropped(tree, &before, &nodes), placeholders, nodes, missing, languages })
 }
 
 /// Whether no read can fail for want of what the languages drop: each still sees a file, and no link leads to a dropped one.

@@ -58,10 +58,8 @@ impl Digests {
     }
 }
 
-/// How a file is read depends on the ending of its name.
 fn key(name: &[u8], hash: ContentHash) -> String {
-    let ending = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-    format!("{hash} {}", String::from_utf8_lossy(ending))
+    format!("{hash} {}", String::from_utf8_lossy(Parsed::form(name)))
 }
 
 fn read(text: &str) -> Option<HashMap<String, Parsed>> {

@@ -57,7 +57,10 @@ impl Workspace {
                 let is_folder = tree.nodes()[node].kind == NodeKind::Folder;
                 return (!is_folder).then_some(Explained { path, because: Because::Dropped, language: None });
             }
-            let language = choice.languages.reasons.iter().find_map(|reasons| reasons.of(&path));
+            let language = match choice.placeholders.binary_search(&(node as u32)) {
+                Ok(_) => Some("an empty file stands in for it, since its package is not built".to_owned()),
+                Err(_) => choice.languages.reasons.iter().find_map(|reasons| reasons.of(&path)),
+            };
             Some(Explained { path, because, language })
         });
         Ok(said.collect())

@@ -1,7 +1,7 @@
 //! From contexts to snapshots: walk, choose, hash, put together. Each step is done for all images at once, in parallel, and
 //! never twice for the same thing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -67,6 +67,7 @@ pub struct ContextFiles {
 pub(super) struct Outcome {
     files: Arc<FileSet>,
     missing: Vec<MissingRead>,
+    placeholders: Arc<BTreeSet<RelPath>>,
     dropped: usize,
     first_dropped: Vec<RelPath>,
     reasons: Vec<Arc<Reasons>>,
@@ -79,6 +80,7 @@ impl Outcome {
         Self {
             files: Arc::new(FileSet::new(Vec::new())),
             missing: Vec::new(),
+            placeholders: Arc::default(),
             dropped: 0,
             first_dropped: Vec::new(),
             reasons: Vec::new(),
@@ -189,7 +191,8 @@ impl Workspace {
         let mut wanted: Vec<(usize, u32)> = Vec::new();
         for (index, choice) in choices {
             let (Ok(choice), Ok(state)) = (choice, &self.states[contexts[*index]]) else { continue };
-            let unknown = |node: &&u32| is_unknown(state, **node);
+            let unknown =
+                |node: &&u32| is_unknown(state, **node) && choice.placeholders.binary_search(node).is_err();
             wanted.extend(choice.nodes.iter().filter(unknown).map(|node| (contexts[*index], *node)));
         }
         wanted.par_sort_unstable();
@@ -287,6 +290,7 @@ impl Workspace {
             let outcome = Outcome {
                 files,
                 missing: choice.missing,
+                placeholders: Arc::new(choice.placeholders.iter().map(path).collect()),
                 dropped: choice.dropped.count as usize,
                 first_dropped: choice.dropped.first.iter().map(path).collect(),
                 reasons: choice.languages.reasons,
@@ -317,7 +321,8 @@ impl Workspace {
             state.map_or_else(|_| Arc::new(Origin::Folder(self.root.clone())), |state| state.walked.origin.clone());
         problems
             .or(ContextFiles {
-                snapshot: Snapshot::new(Arc::clone(&outcome.files), origin),
+                snapshot: Snapshot::new(Arc::clone(&outcome.files), origin)
+                    .with_placeholders(Arc::clone(&outcome.placeholders)),
                 dropped: outcome.dropped,
                 first_dropped: outcome.first_dropped.clone(),
                 reasons: outcome.reasons.clone(),
@@ -361,5 +366,8 @@ fn summary(choice: &Choice, modes: Modes) -> [u8; 32] {
     hasher.update(&[u8::from(modes == Modes::Exact)]);
     let mut bytes = Vec::with_capacity(choice.nodes.len() * 4);
     bytes.extend(choice.nodes.iter().flat_map(|node| node.to_le_bytes()));
+    hasher.update(&(choice.nodes.len() as u64).to_le_bytes()).update(&bytes);
+    bytes.clear();
+    bytes.extend(choice.placeholders.iter().flat_map(|node| node.to_le_bytes()));
     *hasher.update(&bytes).finalize().as_bytes()
 }

@@ -21,6 +21,8 @@ use super::view::View;
 pub(super) struct ByLanguage {
     /// Nodes, ascending, each once.
     pub dropped: Vec<u32>,
+    /// Nodes that are sent as empty files, ascending, each once.
+    pub placeholders: Vec<u32>,
     /// Why others stay, by language.
     pub reasons: Vec<Arc<Reasons>>,
     /// Languages that could leave nothing out.
@@ -38,6 +40,7 @@ pub(super) fn by_language(request: &ContextRequest<'_>, view: &View<'_>) -> Resu
         match language::close(&question, view) {
             Ok(closure) => {
                 found.dropped.extend(closure.dropped);
+                found.placeholders.extend(closure.placeholders);
                 found.reasons.push(Arc::new(closure.reasons));
                 found.warnings.extend(closure.whole.map(|why| not_narrowed(inputs, &why)));
             }
@@ -47,8 +50,10 @@ pub(super) fn by_language(request: &ContextRequest<'_>, view: &View<'_>) -> Resu
     if !problems.is_empty() {
         return Err(Failure::Placed(problems));
     }
-    found.dropped.sort_unstable();
-    found.dropped.dedup();
+    for nodes in [&mut found.dropped, &mut found.placeholders] {
+        nodes.sort_unstable();
+        nodes.dedup();
+    }
     Ok(found)
 }
 

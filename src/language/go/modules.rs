@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::mod_file::ModFile;
+use crate::language::paths::join;
 use crate::language::sources::{Parsed, Sources};
 use crate::path::RelPath;
 use crate::tree::NodeKind;
@@ -141,18 +142,6 @@ fn below<'i>(import: &'i str, module: &str) -> Option<&'i str> {
     if rest.is_empty() { Some("") } else { rest.strip_prefix('/') }
 }
 
-/// `folder` and a path from there, which may hold `.` and `..`; `None` if it leads out of the context.
-pub(super) fn join(folder: &RelPath, written: &str) -> Option<RelPath> {
-    if written.starts_with('/') {
-        return None;
-    }
-    let mut path = folder.clone();
-    for name in written.split('/').filter(|name| !name.is_empty() && *name != ".") {
-        path = if name == ".." { path.parent()? } else { path.join(name.as_bytes()) };
-    }
-    Some(path)
-}
-
 pub(super) fn is_folder(path: &RelPath, sources: &dyn Sources) -> bool {
     let tree = sources.tree();
     path.is_root() || tree.find(path).is_some_and(|node| tree.nodes()[node].kind == NodeKind::Folder)
@@ -228,6 +217,6 @@ fn mod_file(folder: &RelPath, name: &str, sources: &dyn Sources) -> Result<Optio
         (NodeKind::File, Parsed::Text(text)) => Ok(Some(ModFile::parse(text))),
         (NodeKind::Link(_), _) => Err(format!("`{path}` is a link")),
         (_, Parsed::Unclear(why)) => Err(format!("`{path}`: {why}")),
-        (_, Parsed::Go(_)) => Err(format!("`{path}` is no text")),
+        (NodeKind::File, _) => Err(format!("`{path}` is no text")),
     }
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::GoFile;
 use super::constraint::{Tags, Truth};
-use super::modules::{Modules, Place, children, is_folder, is_ignored, is_source, join};
+use super::modules::{Modules, Place, children, is_folder, is_ignored, is_source};
 use crate::language::closure::{Closure, Question, Reasons, Scope, missing};
+use crate::language::paths::join;
 use crate::language::sources::{Parsed, Sources};
 use crate::path::RelPath;
 use crate::pattern::Glob;
@@ -61,7 +62,7 @@ pub(in crate::language) fn close(question: &Question<'_>, sources: &dyn Sources)
     }
     let own = sources.named_like(Language::Go);
     let dropped = own.iter().copied().filter(|node| !kept.contains(node) && is_droppable(*node as usize, sources));
-    Ok(Closure { dropped: dropped.collect(), reasons, whole: None })
+    Ok(Closure { dropped: dropped.collect(), reasons, ..Closure::default() })
 }
 
 /// Whether the go command takes a file for a part of a package, a test included. What it never looks at is no Go source: it
@@ -175,7 +176,7 @@ impl<'a> Walk<'a> {
         let file = match sources.parsed(node) {
             Parsed::Go(file) => file,
             Parsed::Unclear(why) => return Err(format!("`{}`: {why}", name.path)),
-            Parsed::Text(_) => return Err(format!("`{}` is no Go file", name.path)),
+            _ => return Err(format!("`{}` is no Go file", name.path)),
         };
         if self.belongs(node, file) == Truth::No {
             return Ok(());

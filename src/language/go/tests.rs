@@ -1,38 +1,16 @@
 //! What `go list` cannot be asked: reasons, doubts, problems.
 
-use super::super::closure::{Closure, Question};
-use super::super::sources::Sources;
-use super::super::testing::Memory;
-use super::close;
+use super::super::closure::Closure;
+use super::super::testing::{self, Memory};
 use crate::path::RelPath;
-use crate::problem::{Location, Source};
-use crate::project::{Language, LanguageInputs, Located, PackageName};
-
-fn place() -> Location {
-    Source::new("deploy.yaml", "go: x").at(4, 1)
-}
+use crate::project::Language;
 
 fn ask(memory: &Memory, packages: &[&str]) -> Result<Closure, String> {
-    let located = |package: &&str| Located {
-        value: PackageName { written: format!("./{package}"), path: (*package).to_owned() },
-        location: place(),
-    };
-    let inputs = LanguageInputs {
-        language: Language::Go,
-        packages: packages.iter().map(located).collect(),
-        tags: None,
-        cgo: None,
-    };
-    let places: Vec<Option<RelPath>> = packages.iter().map(|package| RelPath::new(package.as_bytes())).collect();
-    let question = Question { inputs: &inputs, places: &places, platform: &"linux/arm64".parse().unwrap() };
-    close(&question, memory).map_err(|problem| format!("{}: {}", problem.code, problem.message))
+    testing::ask(memory, Language::Go, packages)
 }
 
 fn dropped(memory: &Memory, packages: &[&str]) -> String {
-    let closure = ask(memory, packages).unwrap();
-    assert_eq!(closure.whole, None);
-    let paths = closure.dropped.iter().map(|node| memory.tree().nodes()[*node as usize].path.to_string());
-    paths.collect::<Vec<_>>().join(" ")
+    testing::dropped(memory, Language::Go, packages)
 }
 
 fn whole(files: &[(&str, &str)]) -> String {
@@ -122,7 +100,7 @@ fn a_package_that_is_not_there_is_a_problem() {
     let files = [MOD, ("cmd/main.go", "package main"), ("tests/x_test.go", "package x"), ("win/x_windows.go", "package x")];
     assert_eq!(
         refused(&files, "cmdd"),
-        "missing-package: `./cmdd` is no Go package of the context: there is no such folder"
+        "missing-package: `cmdd` is no Go package of the context: there is no such folder"
     );
     for (package, why) in [
         ("cmd/main.go", "there is no such folder"),
