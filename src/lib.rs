@@ -40,7 +40,7 @@
 //! |---|---|---|
 //! | `deploy.yaml`, files that it names, Dockerfiles, ignore files, contexts | always | never |
 //! | `deploy.lock` | always | by `apply` and `update` alone |
-//! | `.orchestrate/cache/` (hashes of files by their stat) | `plan`, `apply`, `inputs`, `why` | the same, where the folder can be written |
+//! | `.orchestrate/cache/` (hashes of files by their stat, assembled layers by what they hold) | `plan`, `apply`, `inputs`, `why` | the same, where the folder can be written |
 //! | `.orchestrate/images/` (or any `kind: layout` path) | `plan` | `apply` |
 //! | `.orchestrate/build/` (blobs between a build and its publication) | | `apply`, removed at the end |
 //! | `.orchestrate/receipt.json` | | `apply` |

@@ -3,11 +3,15 @@
 //! [`run`] is one loop that owns the state of the run; workers return results and send events. For each image: [`make`](mod@make)
 //! (keep, copy, adopt, or build), then [`publish`](mod@publish) (blobs, manifest, record, key). After all images, [`tags`](mod@tags).
 
+mod assemble;
 mod build;
+mod buildkit;
 mod error;
 mod events;
 mod made;
 mod make;
+mod parents;
+mod pinned;
 mod publish;
 mod run;
 mod schedule;

@@ -16,7 +16,7 @@ use crate::fingerprint::{Document, Fingerprint};
 use crate::oci::{Contents, RawManifest};
 use crate::plan::Step;
 use crate::platform::Platform;
-use crate::registry::{By, Repository, copy_image, push_image};
+use crate::registry::{By, Lent, Repository, copy_image, push_with};
 
 /// How many blobs of one image are on their way at once.
 const BLOBS_AT_ONCE: usize = 4;
@@ -28,6 +28,8 @@ pub struct Fresh {
     pub digest: Digest,
     /// The manifests of its platforms.
     pub children: BTreeMap<Platform, Digest>,
+    /// Layers of its bases that are not in the store, and who has them.
+    pub lent: Arc<Lent>,
 }
 
 /// Publishes one image.
@@ -78,6 +80,7 @@ impl Publisher<'_> {
             children: fresh.children.clone(),
             held: Vec::new(),
             stored: true,
+            lent: Arc::clone(&fresh.lent),
             outcome: Outcome::Built,
         };
         if self.step.destinations.is_empty() {
@@ -88,7 +91,7 @@ impl Publisher<'_> {
         let standing = match first {
             Some(first) => first,
             None => {
-                self.send(0, fresh.digest, &[]).await?;
+                self.send(0, fresh, &[]).await?;
                 self.commit(0, fresh.digest, pinned).await?
             }
         };
@@ -103,7 +106,7 @@ impl Publisher<'_> {
         made.held.push(0);
         for index in 1..self.step.destinations.len() {
             if made.stored {
-                self.send(index, made.digest, &self.mountable(index)).await?;
+                self.send(index, fresh, &self.mountable(index)).await?;
                 self.commit(index, made.digest, pinned).await?;
             } else {
                 self.copy_between(0, index, made.digest, pinned).await?;
@@ -117,7 +120,8 @@ impl Publisher<'_> {
         let repository = self.repository(0);
         let raw = self.manifest(&repository, digest).await?;
         let children = platforms_of(&raw);
-        Ok(Made { digest, children, held: Vec::new(), stored: false, outcome: Outcome::Adopted })
+        let lent = Arc::default();
+        Ok(Made { digest, children, held: Vec::new(), stored: false, lent, outcome: Outcome::Adopted })
     }
 
     /// Puts the key on an image that is published under its pinned key.
@@ -172,14 +176,15 @@ impl Publisher<'_> {
     }
 
     /// Blobs and manifests, by digest.
-    async fn send(&self, index: usize, digest: Digest, mount_from: &[String]) -> Result<(), ApplyError> {
+    async fn send(&self, index: usize, fresh: &Fresh, mount_from: &[String]) -> Result<(), ApplyError> {
+        let digest = fresh.digest;
         let repository = self.repository(index);
         let reference = self.step.destinations[index].reference.clone();
         let (bytes, layers) = self.size(digest).await?;
         let image = self.step.name.clone();
         self.shared.events.send(Kind::Size { image: image.clone(), reference: reference.clone(), bytes, layers });
         self.phase(Phase::Blobs, index);
-        let push = push_image(&repository, &self.shared.store, &digest, mount_from, BLOBS_AT_ONCE);
+        let push = push_with(&repository, (&self.shared.store, &fresh.lent), &digest, mount_from, BLOBS_AT_ONCE);
         let limit = self.image.image.push_timeout;
         let what = format!("pushing {image} to {repository}");
         let stats = tokio::select! {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use crate::digest::Digest;
+use crate::exec::assemble::Cache;
 use crate::exec::buildkit::{Address, BuildError, Buildkit};
 use crate::fingerprint::Fingerprint;
 use crate::graph::Recipe;
@@ -26,6 +27,8 @@ pub struct Work {
     pub client: Client,
     /// BuildKit.
     pub buildkit: Builder,
+    /// What the embedded builder made and read before.
+    pub cache: Arc<Cache>,
     /// The folder of the manifest.
     pub root: std::path::PathBuf,
 }

@@ -6,6 +6,7 @@ mod commands;
 mod contexts;
 mod exit;
 mod load;
+mod pins;
 mod prepare;
 mod registries;
 mod settings;

@@ -2,6 +2,8 @@
 
 mod ask;
 mod outside;
+mod remote;
 
 pub use ask::{ObserveError, Observer};
 pub use outside::{OutsideError, config_of, pin_of};
+pub use remote::{RemoteError, pin_of_file, pin_of_repository};

@@ -71,6 +71,12 @@ codes! {
     SourceMissing = "source-missing",
     /// A source depends on the environment of a base image that is not known.
     UnknownEnvironment = "unknown-environment",
+    /// COPY, ADD or WORKDIR to a place where it cannot go.
+    BadDestination = "bad-destination",
+    /// ADD of an archive that cannot be unpacked.
+    BadArchive = "bad-archive",
+    /// An instruction that the embedded builder cannot carry out.
+    NeedsBuildkit = "needs-buildkit",
     /// A pattern of an ignore file that Docker would refuse.
     IgnorePattern = "ignore-pattern",
     // The lock.

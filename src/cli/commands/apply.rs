@@ -1,6 +1,7 @@
 //! `orchestrate apply`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
@@ -8,10 +9,11 @@ use super::plan::{Planned, make_plan, write_whole};
 use crate::apply::{Builder, Events, Options, Work, run};
 use crate::cli::args::ApplyArguments;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::prepare::LOCK;
+use crate::cli::pins::LOCK;
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
 use crate::event::{Receipt, RunOutcome};
+use crate::exec::assemble::Cache;
 use crate::exec::buildkit::Address;
 use crate::plan::{Action, Executor, Plan, stale};
 use crate::registry::ContentStore;
@@ -94,6 +96,7 @@ async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArgumen
         repositories,
         client: registries.client.clone(),
         buildkit: Builder::new(address, registries.credentials),
+        cache: Arc::new(Cache::in_folder(state.join("cache").join("assemble"))),
         root: loaded.workspace.root().to_owned(),
     };
     let needs_builder = |step: &crate::plan::Step| step.action == Action::Build && step.executor == Executor::Buildkit;

@@ -9,7 +9,7 @@ use crate::apply::Repositories;
 use crate::cli::args::{Choose, PlanArguments};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::{Loaded, load};
-use crate::cli::prepare::{LOCK, Prepared, prepare};
+use crate::cli::prepare::{Prepared, prepare};
 use crate::cli::registries::{Registries, open};
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print, show_problems};
@@ -70,8 +70,8 @@ fn say_pins(planned: &Planned, settings: &Settings) {
     if planned.prepared.added.is_empty() || settings.quiet {
         return;
     }
-    for (reference, platform, digest) in &planned.prepared.added {
-        eprint(&format!("{reference} for {platform} is not in {LOCK} yet: taken as {}\n", digest.short()));
+    for added in &planned.prepared.added {
+        eprint(&format!("{added}\n"));
     }
 }
 
