@@ -4,6 +4,7 @@
 mod args;
 mod asking;
 mod commands;
+mod contexts;
 mod exit;
 mod load;
 mod pins;

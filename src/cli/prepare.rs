@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::contexts::read_contexts;
 use super::exit::Failure;
-use super::load::{BaseConfigs, Loaded, Wired, unreadable};
+use super::load::{BaseConfigs, Loaded, Wired};
 use super::pins::{Added, configs, pin, read_lock};
 use super::registries::Registries;
 use super::settings::Settings;
@@ -13,12 +14,10 @@ use crate::apply::{ImageWork, PlatformWork};
 use crate::fingerprint::{Fingerprint, Parent, image_key};
 use crate::lock::Lock;
 use crate::name::ImageName;
-use crate::plan::{self, Executor, ImageFacts, Ingredients};
+use crate::plan::{self, Executor, ImageFacts, Ingredients, Narrowing};
 use crate::platform::Platform;
-use crate::problem::Problems;
-use crate::project::{Context, ExecutorChoice, Image, NamedContext};
+use crate::project::{ExecutorChoice, Image};
 use crate::reference::Reference;
-use crate::workspace::{ContextRequest, Snapshot};
 
 /// Everything that is known of the images of a run before a registry is asked what is published.
 pub struct Prepared {
@@ -48,7 +47,7 @@ pub async fn prepare(loaded: &mut Loaded, registries: &Registries, settings: &Se
         wired = loaded.wire(settings, &configs)?;
         added.extend(pin(&wired, &mut lock, registries, settings).await?);
     }
-    let (images, mut facts) = keys(loaded, &wired, &lock)?;
+    let (images, mut facts) = keys(loaded, &mut wired, &lock)?;
     mark(loaded, &wired, &images, &mut facts)?;
     Ok(Prepared { facts, images, wired, lock, added })
 }
@@ -57,7 +56,11 @@ pub async fn prepare(loaded: &mut Loaded, registries: &Registries, settings: &Se
 type Works = BTreeMap<ImageName, ImageWork>;
 
 /// The contexts and the records of all images of the run, bases before their dependents.
-fn keys(loaded: &mut Loaded, wired: &Wired, lock: &Lock) -> Result<(Works, BTreeMap<ImageName, ImageFacts>), Failure> {
+fn keys(
+    loaded: &mut Loaded,
+    wired: &mut Wired,
+    lock: &Lock,
+) -> Result<(Works, BTreeMap<ImageName, ImageFacts>), Failure> {
     let mut contexts = read_contexts(loaded, wired)?;
     let mut works: Works = BTreeMap::new();
     let mut facts: BTreeMap<ImageName, ImageFacts> = BTreeMap::new();
@@ -65,6 +68,7 @@ fn keys(loaded: &mut Loaded, wired: &Wired, lock: &Lock) -> Result<(Works, BTree
         let (Some(image), Some(recipes)) = (loaded.project.images.get(name), wired.recipes.get(name)) else { continue };
         let extra = loaded.workspace.extra(&image.inputs.extra, image.modes)?;
         let mut platforms = BTreeMap::new();
+        let mut narrowing = Narrowing::default();
         for (platform, recipe) in recipes {
             let read = contexts.remove(&(name.clone(), platform.clone())).unwrap_or_default();
             let parent = |name: &ImageName, platform: &Platform| {
@@ -88,8 +92,10 @@ fn keys(loaded: &mut Loaded, wired: &Wired, lock: &Lock) -> Result<(Works, BTree
             let pins = fingerprint.outside.iter().map(|(place, pin)| (place.clone(), pin.digest)).collect();
             let work = PlatformWork { recipe: recipe.clone(), fingerprint, dockerfile, contexts: read.snapshots, pins };
             platforms.insert(platform.clone(), work);
+            narrowing.merge(read.narrowing);
+            wired.warnings.append(read.warnings);
         }
-        facts.insert(name.clone(), image_facts(image, &platforms));
+        facts.insert(name.clone(), ImageFacts { narrowing, ..image_facts(image, &platforms) });
         works.insert(name.clone(), ImageWork { image: image.clone(), platforms });
     }
     Ok((works, facts))
@@ -100,7 +106,8 @@ fn image_facts(image: &Image, platforms: &BTreeMap<Platform, PlatformWork>) -> I
         platforms.iter().map(|(platform, work)| (platform.clone(), work.fingerprint.clone())).collect();
     let key = image_key(&fingerprints.iter().map(|(platform, print)| (platform.clone(), print.key())).collect());
     let (executor, executor_because) = executor(image, platforms);
-    ImageFacts { key, fingerprints, executor, executor_because, uncommitted: Vec::new() }
+    let narrowing = Narrowing::default();
+    ImageFacts { key, fingerprints, executor, executor_because, uncommitted: Vec::new(), narrowing }
 }
 
 /// Who builds: a function of the manifest and the Dockerfile alone, never of what is installed. All platforms of an image have the same
@@ -113,77 +120,4 @@ fn executor(image: &Image, platforms: &BTreeMap<Platform, PlatformWork>) -> (Exe
         Some((what, place)) => (Executor::Buildkit, Some(format!("{what} ({place})"))),
         None => (Executor::Assemble, None),
     }
-}
-
-/// What a build sees of its contexts.
-#[derive(Default)]
-struct ReadContexts {
-    snapshots: BTreeMap<String, Snapshot>,
-}
-
-/// All contexts of all images at once, so that each is walked and each file hashed once.
-fn read_contexts(loaded: &mut Loaded, wired: &Wired) -> Result<BTreeMap<(ImageName, Platform), ReadContexts>, Failure> {
-    let mut problems = Problems::new();
-    let mut folders: BTreeMap<String, Context> = BTreeMap::new();
-    let mut ignores = BTreeMap::new();
-    for image in loaded.project.images.values().filter(|image| wired.selection.all.contains(&image.name)) {
-        problems.append(loaded.workspace.missing_generated(&image.generated));
-        let key = (image.dockerfile.value.clone(), format!("{:?}", image.context.value));
-        if let std::collections::btree_map::Entry::Vacant(entry) = ignores.entry(key) {
-            let file = loaded.workspace.ignore_file(&image.dockerfile.value, &image.context.value);
-            entry.insert(file.map_err(|error| unreadable(&error))?);
-        }
-        for context in image.contexts.values() {
-            if let NamedContext::Folder(folder) = &context.value {
-                folders.insert(folder.clone(), Context::Folder(folder.clone()));
-            }
-        }
-    }
-    let mut folder_ignores = BTreeMap::new();
-    for folder in folders.keys() {
-        folder_ignores.insert(folder, loaded.workspace.folder_ignore(folder).map_err(|error| unreadable(&error))?);
-    }
-    let mut requests = Vec::new();
-    let mut owners = Vec::new();
-    let no_inputs = crate::project::Inputs::default();
-    for (name, recipes) in wired.recipes.iter().filter(|(name, _)| wired.selection.all.contains(*name)) {
-        let Some(image) = loaded.project.images.get(name) else { continue };
-        for (platform, recipe) in recipes {
-            let known = recipe.analysis.frontend_known;
-            for (context, reads) in &recipe.analysis.reads {
-                let (context_of, ignore, inputs, location) = if context.is_empty() {
-                    let key = (image.dockerfile.value.clone(), format!("{:?}", image.context.value));
-                    let ignore = ignores.get(&key).and_then(|file| file.source.as_ref());
-                    (&image.context.value, ignore, &image.inputs, &image.context.location)
-                } else {
-                    let Some(named) = image.contexts.get(context) else { continue };
-                    let NamedContext::Folder(folder) = &named.value else { continue };
-                    let ignore = folder_ignores.get(folder).and_then(Option::as_ref);
-                    (&folders[folder], ignore, &no_inputs, &named.location)
-                };
-                let reads = known.then_some(&reads[..]);
-                requests.push(ContextRequest {
-                    context: context_of,
-                    ignore,
-                    reads,
-                    inputs,
-                    modes: image.modes,
-                    location,
-                });
-                owners.push((name.clone(), platform.clone(), context.clone()));
-            }
-        }
-    }
-    let answers = loaded.workspace.files(&requests);
-    let mut contexts: BTreeMap<(ImageName, Platform), ReadContexts> = BTreeMap::new();
-    for ((name, platform, context), answer) in owners.into_iter().zip(answers) {
-        match answer {
-            Ok(files) => {
-                let read = contexts.entry((name, platform)).or_default();
-                read.snapshots.insert(context, files.snapshot);
-            }
-            Err(found) => problems.append(found),
-        }
-    }
-    problems.or(contexts).map_err(Failure::from)
 }

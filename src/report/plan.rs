@@ -87,6 +87,11 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
         };
         let _ = writeln!(text, "{indent}{}", style.warn(&format!("uncommitted: {path}{more}")));
     }
+    if let (true, Some(narrowed)) = (verbose, &step.narrowed) {
+        let first = narrowed.first.first().map(String::as_str).unwrap_or_default();
+        let more = if narrowed.dropped > 1 { format!(" and {} more", narrowed.dropped - 1) } else { String::new() };
+        let _ = writeln!(text, "{indent}{}", style.dim(&format!("`inputs` leaves out {first}{more}")));
+    }
     if step.action != Action::Keep || verbose {
         for publication in &step.destinations {
             let _ = writeln!(text, "{indent}{}", style.dim(&publication_text(publication)));
