@@ -36,20 +36,22 @@ pub struct Options {
 /// Images that need no build wait on a registry alone: this many at once.
 const LIGHT_AT_ONCE: usize = 16;
 
-/// Applies a plan. The receipt says what exists afterwards, whatever happened.
+/// Applies a plan. The receipt says what exists afterwards, whatever happened. `interrupt` ends what is under way.
 pub async fn run(
     plan: Plan,
     work: Work,
     store: ContentStore,
     options: Options,
     events: Events,
-    cancel: CancellationToken,
+    interrupt: CancellationToken,
 ) -> Receipt {
+    // A failure ends the rest of the run with `--fail-fast`; that is no interrupt.
+    let cancel = interrupt.child_token();
     let shared = Arc::new(Shared { work, plan, store, events, cancel, built: Mutex::new(HashMap::new()) });
     announce(&shared);
     let mut state = State { made: BTreeMap::new(), ended: BTreeMap::new() };
     steps(&shared, options, &mut state).await;
-    let interrupted = shared.cancel.is_cancelled();
+    let interrupted = interrupt.is_cancelled();
     let failed = state.ended.values().any(|end| matches!(end.outcome, Outcome::Failed | Outcome::Skipped));
     if !options.build_only && !interrupted && (!failed || options.publish_partial) {
         let steps: Vec<&Step> = shared.plan.images.iter().filter(|step| step.chosen).collect();
@@ -110,6 +112,9 @@ async fn steps(shared: &Arc<Shared>, options: Options, state: &mut State) {
                 }
                 if options.fail_fast {
                     shared.cancel.cancel();
+                    for lost in schedule.stop() {
+                        state.skip(shared, &lost, &name);
+                    }
                 }
             }
         }

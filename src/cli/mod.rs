@@ -2,6 +2,7 @@
 //! constructs clients and chooses exit codes.
 
 mod args;
+mod build_folder;
 mod commands;
 mod exit;
 mod load;

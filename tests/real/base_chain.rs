@@ -1,8 +1,10 @@
 //! A chain of bases: what is edited builds, and then what builds on it, in that order.
 
+use orchestrate::event::Outcome;
 use orchestrate::plan::{Action, Reason};
 
-use crate::place::{Place, with};
+use crate::place::{Place, git, program, with};
+use crate::run::Run;
 
 #[test]
 fn an_edited_base_rebuilds_its_dependents_in_order() {
@@ -83,6 +85,14 @@ fn a_base_rebuilt_to_the_same_digest_builds_no_dependent() {
     place.commit("other notes");
     assert_eq!(with_sorted(&place, Action::Build).len(), 5, "the keys are others");
     let events = place.apply().events();
-    assert_eq!(events.built(), ["base-dynamo"], "{events:#?}");
+    assert_eq!(events.built(), ["base-dynamo"], "{events:?}");
+    assert_eq!(events.ended(Outcome::Adopted).len(), 4);
     place.run(&["plan", "--exit-code"]).exits(0);
+
+    // A fresh clone, which has built nothing, knows it from the registry.
+    let clone = place.beside("clone");
+    git(&place.beside("."), &["clone", "-q", place.root().to_str().unwrap(), clone.to_str().unwrap()]);
+    let mut command = program(&clone);
+    command.args(["plan", "--exit-code"]);
+    Run::of(command).exits(0);
 }

@@ -1,10 +1,20 @@
 //! What a run said, and what follows from it.
 
+use std::fmt;
+
 use orchestrate::event::{Event, Kind, Outcome, Phase, Receipt};
 
 /// The events of a run, as far as they were read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Events(pub Vec<Event>);
+
+impl fmt::Debug for Events {
+    /// One line for each event but those of build steps.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = self.0.iter().filter(|event| !matches!(event.event, Kind::BuildStep { .. } | Kind::Output { .. }));
+        told.into_iter().try_for_each(|event| writeln!(f, "{}", serde_json::to_string(event).unwrap()))
+    }
+}
 
 impl Events {
     fn kinds(&self) -> impl Iterator<Item = &Kind> {
@@ -75,7 +85,7 @@ impl Events {
     /// The places of the beginning and the end of an image's step.
     pub fn span(&self, name: &str) -> (usize, usize) {
         let place = |fits: &dyn Fn(&Kind) -> bool, what: &str| {
-            self.kinds().position(fits).unwrap_or_else(|| panic!("{name} has no {what}: {:#?}", self.0))
+            self.kinds().position(fits).unwrap_or_else(|| panic!("{name} has no {what}: {self:?}"))
         };
         let began = |kind: &Kind| matches!(kind, Kind::StepStarted { image, .. } if image.as_str() == name);
         let ended = |kind: &Kind| matches!(kind, Kind::StepFinished { image, .. } if image.as_str() == name);
@@ -85,7 +95,7 @@ impl Events {
     /// Nothing of `later` began before all of `earlier` had ended.
     pub fn assert_order(&self, earlier: &str, later: &str) {
         let ((_, end), (begin, _)) = (self.span(earlier), self.span(later));
-        assert!(end < begin, "{later} began before {earlier} had ended: {:#?}", self.0);
+        assert!(end < begin, "{later} began before {earlier} had ended: {self:?}");
     }
 
     /// What the last event says that exists now.

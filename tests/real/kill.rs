@@ -179,12 +179,13 @@ fn path_of(reference: &str) -> &str {
     reference.split_once('/').unwrap().1
 }
 
-/// The images whose key stands at their home, as the registry says; the plan must see the same.
+/// The images whose key, or pinned key, stands at their home, as the registry says; the plan must see the same.
 fn finished(place: &Place) -> Vec<String> {
     let plan = place.plan();
     let stands = |step: &&Step| {
-        let repository = path_of(&step.destinations[0].reference);
-        place.registry.tags(repository).contains(&step.key.tag())
+        let home = &step.destinations[0];
+        let tags = place.registry.tags(path_of(&home.reference));
+        tags.contains(&step.key.tag()) || home.pinned.is_some_and(|pinned| tags.contains(&pinned.tag()))
     };
     let finished: Vec<String> = plan.images.iter().filter(stands).map(|step| step.name.to_string()).collect();
     for step in &plan.images {

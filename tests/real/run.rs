@@ -134,7 +134,7 @@ impl Watched {
                 self.events.0.push(event.clone());
                 Some(event.event)
             }
-            Err(RecvTimeoutError::Timeout) => panic!("{what} does not come; so far:\n{:#?}", self.events),
+            Err(RecvTimeoutError::Timeout) => panic!("{what} does not come; so far:\n{:?}", self.events),
             Err(RecvTimeoutError::Disconnected) => {
                 panic!("the run ended without {what}; it said:\n{}\n{:#?}", self.said(), self.events)
             }
@@ -145,7 +145,7 @@ impl Watched {
     pub fn kill(mut self) -> Events {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
-        assert_eq!(status.signal(), Some(9), "the run ended before it was killed: {status}\n{:#?}", self.events);
+        assert_eq!(status.signal(), Some(9), "the run ended before it was killed: {status}\n{:?}", self.events);
         self.rest();
         std::mem::take(&mut self.events)
     }
@@ -170,7 +170,7 @@ impl Watched {
             match self.lines.recv_timeout(LONGEST) {
                 Ok(event) => self.events.0.push(event),
                 Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => panic!("the run does not end; so far:\n{:#?}", self.events),
+                Err(RecvTimeoutError::Timeout) => panic!("the run does not end; so far:\n{:?}", self.events),
             }
         }
     }

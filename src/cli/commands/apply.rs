@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::plan::{Planned, make_plan, write_whole};
 use crate::apply::{Builder, Events, Options, Work, run};
 use crate::cli::args::ApplyArguments;
+use crate::cli::build_folder::BuildFolder;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::prepare::LOCK;
 use crate::cli::settings::Settings;
@@ -84,9 +85,7 @@ async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArgumen
             Some("apply keeps blobs and its receipt in the folder of the manifest".to_owned()),
         )
     })?;
-    let blobs = tempfile::Builder::new()
-        .prefix("build-")
-        .tempdir_in(&state)
+    let blobs = BuildFolder::new(&state)
         .map_err(|error| Failure::surroundings(format!("cannot write to `{}`: {error}", state.display()), None))?;
     let work = Work {
         project: loaded.project.clone(),
