@@ -131,7 +131,7 @@ fn what_is_read_of_contexts() {
         ("RUN --mount=type=cache,target=/x true", ""),
         ("RUN --mount=type=tmpfs,target=/x true", ""),
         ("RUN --mount=type=secret,id=s true", ""),
-        ("RUN --mount='type=bind,\"source=a,b\",target=/x' true", ":a"),
+        ("RUN --mount='type=bind,\"source=a,b\",target=/x' true", ":a,b"),
         ("ONBUILD COPY a /x", ""),
         ("ENV D=dir\nCOPY $D/a ${D}b /x/", ":dir/a :dirb"),
         ("ENV D=dir E=$D\nCOPY x$E /x/", ":x"),
