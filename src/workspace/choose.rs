@@ -1,6 +1,7 @@
 //! Which entries of a walked context one image's build can see.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use crate::dockerfile::{Missing, Read, select};
 use crate::path::RelPath;
@@ -18,6 +19,8 @@ pub(super) struct Choice {
     pub nodes: Vec<u32>,
     /// Reads with which the build would fail.
     pub missing: Vec<MissingRead>,
+    /// How many files `inputs:` dropped.
+    pub dropped: u32,
 }
 
 /// A read with which the build would fail.
@@ -31,27 +34,32 @@ pub(super) struct MissingRead {
 /// Everything if `reads` is `None`, else what the reads can see; both of what `inputs` leaves.
 pub(super) fn choose(state: &State, reads: Option<&[Read]>, inputs: &Inputs) -> Result<Choice, Failure> {
     let tree = &state.walked.tree;
+    let all = tree.nodes().len();
     let Some(kept) = narrow(tree, inputs)? else {
         let Some(reads) = reads else {
-            return Ok(Choice { nodes: (0..tree.nodes().len() as u32).collect(), missing: Vec::new() });
+            return Ok(Choice { nodes: (0..all as u32).collect(), ..Choice::default() });
         };
         let selection = select(tree, reads);
         let missing =
             selection.missing.iter().cloned().map(|missing| MissingRead { missing, dropped: false }).collect();
-        return Ok(Choice { nodes: selection.iter().map(|(node, _)| node as u32).collect(), missing });
+        return Ok(Choice { nodes: selection.iter().map(|(node, _)| node as u32).collect(), missing, dropped: 0 });
     };
-    let Some(reads) = reads else { return Ok(Choice { nodes: kept, missing: Vec::new() }) };
+    let files = |nodes: Range<usize>| state.files_before[nodes.end] - state.files_before[nodes.start];
+    let dropped = |before: u32, nodes: &[u32]| {
+        before.saturating_sub(nodes.iter().map(|node| files(*node as usize..*node as usize + 1)).sum())
+    };
+    let Some(reads) = reads else {
+        return Ok(Choice { dropped: dropped(files(0..all), &kept), nodes: kept, missing: Vec::new() });
+    };
     // The build sees what is left, so that is what the reads are held against.
     let left = Tree::new(kept.iter().map(|node| tree.nodes()[*node as usize].clone()).collect());
-    let selection = select(&left, reads);
-    let nodes = selection.iter().map(|(node, _)| kept[node]).collect();
-    let mut missing = Vec::new();
-    if !selection.missing.is_empty() {
-        let before = select(tree, reads).missing;
-        let is_new = |missing: &Missing| !before.iter().any(|old| old.read == missing.read);
-        missing.extend(selection.missing.into_iter().map(|missing| MissingRead { dropped: is_new(&missing), missing }));
-    }
-    Ok(Choice { nodes, missing })
+    let (before, selection) = (select(tree, reads), select(&left, reads));
+    let nodes: Vec<u32> = selection.iter().map(|(node, _)| kept[node]).collect();
+    let is_new = |missing: &Missing| !before.missing.iter().any(|old| old.read == missing.read);
+    let missing =
+        selection.missing.into_iter().map(|missing| MissingRead { dropped: is_new(&missing), missing }).collect();
+    let before = before.runs.iter().map(|run| files(run.nodes.clone())).sum();
+    Ok(Choice { dropped: dropped(before, &nodes), nodes, missing })
 }
 
 /// The nodes that `include` and `exclude` leave, with the folders above them, sorted; `None` if there are no such globs.

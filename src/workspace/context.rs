@@ -110,6 +110,8 @@ pub(super) struct Walked {
 #[derive(Debug)]
 pub(super) struct State {
     pub walked: Walked,
+    /// How many nodes before each one, and in all, are no folders.
+    pub files_before: Vec<u32>,
     /// The files that were hashed.
     pub hashes: Vec<Option<ContentHash>>,
     /// Files that had another size when they were read than when they were walked.
@@ -131,7 +133,12 @@ impl State {
             Origin::Assembled(_) => None,
         };
         let hashes = vec![None; walked.stats.len()];
-        Ok(Self { walked, hashes, resized: HashMap::new(), pointers: BTreeSet::new(), failed: HashMap::new(), scope })
+        let mut files_before = vec![0];
+        for node in walked.tree.nodes() {
+            let before = files_before.last().copied().unwrap_or_default();
+            files_before.push(before + u32::from(node.kind != NodeKind::Folder));
+        }
+        Ok(Self { walked, files_before, hashes, resized: HashMap::new(), pointers: BTreeSet::new(), failed: HashMap::new(), scope })
     }
 }
 

@@ -48,6 +48,8 @@ pub struct ContextRequest<'a> {
 pub struct ContextFiles {
     /// Its entries, as hashed and as they will be sent.
     pub snapshot: Snapshot,
+    /// How many files `inputs:` dropped; [`Workspace::because`] names them.
+    pub dropped: usize,
 }
 
 /// Why a path is or is not an input.
@@ -66,6 +68,7 @@ pub enum Because {
 pub(super) struct Outcome {
     files: Arc<FileSet>,
     missing: Vec<MissingRead>,
+    dropped: usize,
     failures: Vec<Failure>,
 }
 
@@ -260,7 +263,7 @@ impl Workspace {
             match choice {
                 Err(failure) => {
                     let files = Arc::new(FileSet::new(Vec::new()));
-                    outcomes.push((index, Outcome { files, missing: Vec::new(), failures: vec![failure] }));
+                    outcomes.push((index, Outcome { files, missing: Vec::new(), dropped: 0, failures: vec![failure] }));
                 }
                 Ok(choice) => made.push((index, (contexts[index], summary(&choice, requests[index].modes)), choice)),
             }
@@ -288,7 +291,8 @@ impl Workspace {
                 failures.extend(submodules.iter().filter_map(|submodule| empty_submodule(state, &choice, submodule)));
             }
             let files = Arc::clone(&self.sets[&id]);
-            outcomes.push((index, Outcome { files, missing: choice.missing, failures }));
+            outcomes
+                .push((index, Outcome { files, missing: choice.missing, dropped: choice.dropped as usize, failures }));
         }
         outcomes
     }
@@ -310,7 +314,8 @@ impl Workspace {
         let state = self.states[question.0].as_ref();
         let origin =
             state.map_or_else(|_| Arc::new(Origin::Folder(self.root.clone())), |state| state.walked.origin.clone());
-        problems.or(ContextFiles { snapshot: Snapshot::new(Arc::clone(&outcome.files), origin) })
+        problems
+            .or(ContextFiles { snapshot: Snapshot::new(Arc::clone(&outcome.files), origin), dropped: outcome.dropped })
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::fingerprint::FileSet;
-use crate::problem::{Code, Location, Problem, Problems, Source};
+use crate::problem::{Code, Problem, Problems, Source};
 use crate::project::{Context, Generated, Located};
 
 use super::context::{Failure, Key, State, lexical};
@@ -46,17 +46,6 @@ pub struct IgnoreFile {
     pub source: Option<Source>,
     /// Another one, of which somebody may think that it is obeyed.
     pub without_effect: Option<String>,
-}
-
-impl IgnoreFile {
-    /// Says that the other one is not obeyed.
-    pub fn warning(&self, dockerfile: &Location) -> Option<Problem> {
-        let path = self.without_effect.as_ref()?;
-        let problem = Problem::warning(Code::IgnoreWithoutEffect, format!("`{path}` has no effect")).at(dockerfile, "");
-        Some(problem.help(
-            "docker reads `<Dockerfile>.dockerignore` beside the Dockerfile, else `.dockerignore` of the context",
-        ))
-    }
 }
 
 impl Workspace {

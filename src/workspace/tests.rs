@@ -192,6 +192,10 @@ fn inputs_narrow_and_say_what_they_dropped() {
     let folder = project(&[("cmd/api/x.go", ""), ("cmd/web/y.go", ""), ("docs/z.md", ""), ("go.mod", "")]);
     let ask = Ask { inputs: inputs(&["cmd", "go.mod"], &["cmd/web"]), ..Ask::default() };
     assert_eq!(ask.paths(folder.path()), "cmd cmd/api cmd/api/x.go go.mod");
+    assert_eq!(ask.at(folder.path()).unwrap().dropped, 2);
+    let some = Ask { reads: reads(&["cmd/web", "go.mod"]), inputs: inputs(&[], &["**/y.go"]), ..Ask::default() };
+    let files = some.at(folder.path()).unwrap();
+    assert_eq!((paths(files.snapshot.files()).as_str(), files.dropped), ("cmd cmd/web go.mod", 1));
     let mut workspace = Workspace::open(folder.path()).unwrap();
     let location = place();
     let because = workspace.because(&ask.request(&location)).unwrap();
