@@ -22,15 +22,16 @@
 //! Lowest first; a module imports strictly lower rows only (`tests/architecture.rs` holds this table):
 //!
 //! ```text
-//! 0  digest name path pattern platform problem reference tree
-//! 1  dockerfile ignore lock oci project
-//! 2  fingerprint graph manifest
-//! 3  plan
-//! 4  event
-//! 5  registry report workspace
-//! 6  exec observe
-//! 7  apply
-//! 8  cli
+//! 0  digest name path platform problem
+//! 1  pattern reference tree
+//! 2  dockerfile ignore lock oci project
+//! 3  fingerprint graph manifest
+//! 4  plan
+//! 5  event
+//! 6  registry report workspace
+//! 7  exec observe
+//! 8  apply
+//! 9  cli
 //! ```
 //!
 //! # Files that the program touches

@@ -1,4 +1,5 @@
 //! The shape of the source tree: which module may import which, how long a file may grow.
+#![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// The rows of the table in src/lib.rs, lowest first. A module imports strictly lower rows only.
 const ROWS: &[&[&str]] = &[
-    &["digest", "name", "path", "pattern", "platform", "problem", "reference", "tree"],
+    &["digest", "name", "path", "platform", "problem"],
+    &["pattern", "reference", "tree"],
     &["dockerfile", "ignore", "lock", "oci", "project"],
     &["fingerprint", "graph", "manifest"],
     &["plan"],

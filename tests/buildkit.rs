@@ -762,6 +762,25 @@ async fn a_builder_that_is_not_there_is_said_to_be_missing() {
     assert!(why.contains("surely-none"), "{why}");
 }
 
+/// The name of a variable that tells the next test that it runs without docker on its PATH.
+const WITHOUT_DOCKER: &str = "ORCHESTRATE_TEST_WITHOUT_DOCKER";
+
+#[tokio::test]
+async fn without_docker_on_path_the_error_says_what_to_do() {
+    if std::env::var_os(WITHOUT_DOCKER).is_none() {
+        let own = std::env::current_exe().unwrap();
+        let mut child = std::process::Command::new(own);
+        child.args(["--exact", "without_docker_on_path_the_error_says_what_to_do"]);
+        let output = child.env("PATH", "/nowhere").env(WITHOUT_DOCKER, "1").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
+    let error = Buildkit::connect(Address::DialStdio { builder: None }, nobody()).await.unwrap_err();
+    let BuildError::Unavailable { why, help, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(why, "there is no `docker` on PATH");
+    assert!(help.contains("install Docker"), "{help}");
+}
+
 #[tokio::test]
 async fn a_socket_that_is_not_there_is_said_to_be_missing() {
     let error = Buildkit::connect(Address::Unix("/nowhere/b.sock".into()), nobody()).await.unwrap_err();

@@ -29,10 +29,16 @@ pub struct Loaded {
     pub warnings: Problems,
 }
 
+/// The Dockerfiles by path, as text and parsed.
+type Dockerfiles = BTreeMap<String, (Source, Dockerfile)>;
+
+/// What each image's build does, by platform.
+type Recipes = BTreeMap<ImageName, BTreeMap<Platform, Recipe>>;
+
 /// The images and what they build on.
 pub struct Wired {
     /// What each image's build does.
-    pub recipes: BTreeMap<ImageName, BTreeMap<Platform, Recipe>>,
+    pub recipes: Recipes,
     /// The Dockerfiles, by path.
     pub dockerfiles: BTreeMap<String, Source>,
     /// The edges.
@@ -56,7 +62,7 @@ pub fn load(settings: &Settings) -> Result<Loaded, Failure> {
             "write one (README.md shows a first one), or name it with -f",
         )
     })?;
-    let manifest = manifest::parse(&source)?;
+    let (manifest, mut problems) = manifest::parse_all(&source)?;
     let git = workspace::git_state(&settings.root, &settings.environment).map_err(|error| unreadable(&error))?;
     let choices = Choices {
         profile: settings.profile.clone(),
@@ -67,24 +73,32 @@ pub fn load(settings: &Settings) -> Result<Loaded, Failure> {
         host_platform: Platform::of_this_machine(),
     };
     let read = |path: &str| {
-        workspace
-            .read_source(path)
-            .map(|source| source.map(|source| source.text().to_owned()))
-            .map_err(|error| error.to_string())
+        let source = workspace.read_source(path).map_err(|error| error.to_string())?;
+        Ok(source.map(|source| source.text().to_owned()))
     };
     let glob = |pattern: &str| workspace.glob(pattern).map_err(|error| error.to_string());
-    let resolved = manifest::resolve(&manifest, &choices, &Files { read: &read, glob: &glob })?;
+    let resolved = manifest::resolve_all(&manifest, &choices, &Files { read: &read, glob: &glob });
+    problems.append_new(resolved.warnings);
     let project = resolved.project;
-    let layouts: Vec<String> = project
-        .registries
-        .values()
-        .filter_map(|registry| match &registry.kind {
-            RegistryKind::Layout { path } => Some(path.clone()),
-            _ => None,
-        })
-        .collect();
+    let layouts: Vec<String> = project.registries.values().filter_map(layout_path).collect();
     workspace.leave_out(layouts.iter().map(String::as_str));
-    Ok(Loaded { workspace, project, git, warnings: resolved.warnings })
+    let wrong = problems.has_errors();
+    let loaded = Loaded { workspace, project, git, warnings: problems };
+    if wrong {
+        // What can be judged of the rest is said in the same run.
+        let (_, later) = loaded.wire_all(settings, &BaseConfigs::new());
+        let mut problems = loaded.warnings;
+        problems.append_new(later);
+        return Err(problems.into());
+    }
+    Ok(loaded)
+}
+
+fn layout_path(registry: &crate::project::Registry) -> Option<String> {
+    match &registry.kind {
+        RegistryKind::Layout { path } => Some(path.clone()),
+        _ => None,
+    }
 }
 
 fn facts(git: &GitState) -> GitFacts {
@@ -109,7 +123,50 @@ impl Loaded {
     /// # Errors
     /// What is wrong in the Dockerfiles, in the edges or in the selection.
     pub fn wire(&self, settings: &Settings, configs: &BaseConfigs) -> Result<Wired, Failure> {
-        let parsed = self.dockerfiles()?;
+        match self.wire_all(settings, configs) {
+            (Some(wired), problems) if !problems.has_errors() => Ok(Wired { warnings: problems, ..wired }),
+            (_, problems) => Err(problems.into()),
+        }
+    }
+
+    /// As [`Self::wire`], as far as it goes, with all that is wrong.
+    fn wire_all(&self, settings: &Settings, configs: &BaseConfigs) -> (Option<Wired>, Problems) {
+        let mut problems = Problems::new();
+        let parsed = self.dockerfiles(&mut problems);
+        let recipes = self.recipes(&parsed, configs, &mut problems);
+        let edges = edges(&recipes);
+        let builds_on: Vec<BuildsOn> = edges
+            .iter()
+            .flat_map(|(image, edges)| {
+                edges.iter().map(|edge| BuildsOn {
+                    image: image.clone(),
+                    base: edge.to.clone(),
+                    location: edge.location.clone(),
+                })
+            })
+            .collect();
+        problems.append(manifest::check_leaks(&self.project, &builds_on));
+        let names: Vec<ImageName> = self.project.images.keys().cloned().collect();
+        let graph = match Graph::new(&names, edges) {
+            Ok(graph) => graph,
+            Err(found) => {
+                problems.append(found);
+                return (None, problems);
+            }
+        };
+        let selection = match graph::select(&self.project, &graph, &settings.only, settings.with_dependents) {
+            Ok(selection) => selection,
+            Err(found) => {
+                problems.append(found);
+                return (None, problems);
+            }
+        };
+        let dockerfiles = parsed.into_iter().map(|(path, (source, _))| (path, source)).collect();
+        (Some(Wired { recipes, dockerfiles, graph, selection, warnings: Problems::new() }), problems)
+    }
+
+    /// What each image's build does, as far as its Dockerfile can be read.
+    fn recipes(&self, parsed: &Dockerfiles, configs: &BaseConfigs, problems: &mut Problems) -> Recipes {
         let known = Known::new(&self.project);
         let build_platform = Platform::of_this_machine();
         let base_config =
@@ -120,8 +177,7 @@ impl Loaded {
             build_platform: &build_platform,
             base_config: &base_config,
         };
-        let mut problems = Problems::new();
-        let mut recipes: BTreeMap<ImageName, BTreeMap<Platform, Recipe>> = BTreeMap::new();
+        let mut recipes = Recipes::new();
         for image in self.project.images.values() {
             let Some((_, dockerfile)) = parsed.get(&image.dockerfile.value) else { continue };
             for platform in &image.platforms {
@@ -134,32 +190,12 @@ impl Loaded {
                 }
             }
         }
-        problems.or(())?;
-        let edges = edges(&recipes);
-        let names: Vec<ImageName> = self.project.images.keys().cloned().collect();
-        let graph = Graph::new(&names, edges)?;
-        let builds_on: Vec<BuildsOn> = graph
-            .edges()
-            .iter()
-            .flat_map(|(image, edges)| {
-                edges.iter().map(|edge| BuildsOn {
-                    image: image.clone(),
-                    base: edge.to.clone(),
-                    location: edge.location.clone(),
-                })
-            })
-            .collect();
-        problems.append(manifest::check_leaks(&self.project, &builds_on));
-        problems.or(())?;
-        let selection = graph::select(&self.project, &graph, &settings.only, settings.with_dependents)?;
-        let dockerfiles = parsed.into_iter().map(|(path, (source, _))| (path, source)).collect();
-        Ok(Wired { recipes, dockerfiles, graph, selection, warnings: problems })
+        recipes
     }
 
     /// Every Dockerfile, read and parsed once.
-    fn dockerfiles(&self) -> Result<BTreeMap<String, (Source, Dockerfile)>, Failure> {
-        let mut parsed = BTreeMap::new();
-        let mut problems = Problems::new();
+    fn dockerfiles(&self, problems: &mut Problems) -> Dockerfiles {
+        let mut parsed = Dockerfiles::new();
         let mut seen = std::collections::BTreeSet::new();
         for image in self.project.images.values() {
             let path = &image.dockerfile.value;
@@ -181,7 +217,7 @@ impl Loaded {
                 ),
             }
         }
-        problems.or(parsed).map_err(Failure::from)
+        parsed
     }
 
     /// An image by its name on the command line.
@@ -201,7 +237,7 @@ impl Loaded {
     }
 }
 
-fn edges(recipes: &BTreeMap<ImageName, BTreeMap<Platform, Recipe>>) -> BTreeMap<ImageName, Vec<Edge>> {
+fn edges(recipes: &Recipes) -> BTreeMap<ImageName, Vec<Edge>> {
     let mut edges: BTreeMap<ImageName, Vec<Edge>> = BTreeMap::new();
     for (name, platforms) in recipes {
         for used in platforms.values().flat_map(|recipe| &recipe.parents) {

@@ -74,9 +74,11 @@ impl Selection {
 /// Chooses the names that `reads` can see in `tree`, which holds what an ignore file left.
 ///
 /// Source: behaviour of BuildKit: paths cannot leave the context; links in a source are followed, the last part too; `*`
-/// and `?` stop at `/` and a wildcard without a match is no error, unless the folder before it is not sent either.
+/// and `?` stop at `/` and a wildcard without a match is no error, unless the folder before it is not sent either. Below
+/// a match of a wildcard, `--exclude` or `--parents`, each link must lead to something that is sent.
 pub fn select(tree: &Tree, reads: &[Read]) -> Selection {
-    let mut picker = Picker { tree, read: 0, ranges: Vec::new(), missing: Vec::new(), bases: Vec::new() };
+    let mut picker =
+        Picker { tree, read: 0, ranges: Vec::new(), missing: Vec::new(), bases: Vec::new(), links: Vec::new() };
     for (index, read) in reads.iter().enumerate() {
         picker.read = index;
         if let Err((path, why)) = picker.pick(read) {
@@ -98,6 +100,8 @@ struct Picker<'a> {
     missing: Vec<Missing>,
     /// Folders before wildcards without a match: someone else must choose them.
     bases: Vec<(usize, usize)>,
+    /// Links that must lead to something that is sent.
+    links: Vec<(usize, usize)>,
 }
 
 impl Picker<'_> {
@@ -113,7 +117,7 @@ impl Picker<'_> {
         }
         let path = inside(read.pattern.as_bytes()).ok_or_else(unreadable)?;
         if read.kind == ReadKind::Bind || !Glob::is_wild(path.as_bytes()) {
-            return self.literal(&path, &excludes);
+            return self.literal(&path, &excludes, false);
         }
         self.wild(&path, &excludes)
     }
@@ -135,49 +139,29 @@ impl Picker<'_> {
         }
     }
 
-    /// A path without wildcards: where it leads, and all below that.
-    fn literal(&mut self, path: &RelPath, excludes: &Excludes) -> Result<(), Fault> {
+    /// One path (`wild`: that a wildcard matched): where it leads, and all below that.
+    fn literal(&mut self, path: &RelPath, excludes: &Excludes, wild: bool) -> Result<(), Fault> {
         let place = self.resolve(path)?;
         self.take_with_parents(&place);
         if excludes.is_empty() {
-            self.take(self.tree.below(&place));
+            let below = self.tree.below(&place);
+            if wild {
+                let links = below.clone().filter(|index| matches!(self.tree.nodes()[*index].kind, NodeKind::Link(_)));
+                self.links.extend(links.map(|index| (index, self.read)));
+            }
+            self.take(below);
         } else {
             self.filtered(&place, place.as_bytes().len(), None, (excludes, &Matched::default()));
         }
         Ok(())
     }
 
-    /// Follows a path inside the context, links included, each of which is chosen. Gives where it ends.
+    /// Follows a path inside the context; the links on the way are chosen. Gives where it ends.
     fn resolve(&mut self, path: &RelPath) -> Result<RelPath, Fault> {
-        let mut open: Vec<Vec<u8>> = parts(path.as_bytes()).rev().map(<[u8]>::to_vec).collect();
-        let mut place = RelPath::root();
-        let mut links = 0;
-        while let Some(part) = open.pop() {
-            if part == b".." {
-                place = place.parent().unwrap_or_default();
-                continue;
-            }
-            let next = place.join(&part);
-            let Some(index) = self.tree.find(&next) else { return Err((next, NOT_THERE)) };
-            match &self.tree.nodes()[index].kind {
-                NodeKind::Link(target) => {
-                    links += 1;
-                    if links > MOST_LINKS {
-                        return Err((next, "is a link in a circle"));
-                    }
-                    self.take_with_parents(&next);
-                    if target.first() == Some(&b'/') {
-                        place = RelPath::root();
-                    }
-                    open.extend(parts(target).rev().map(<[u8]>::to_vec));
-                }
-                NodeKind::File if open.iter().any(|part| part != b"..") => {
-                    return Err((next.join(&open[open.len() - 1]), NOT_THERE));
-                }
-                _ => place = next,
-            }
-        }
-        Ok(place)
+        let mut links = Vec::new();
+        let place = follow(self.tree, path, &mut links, &|_| true);
+        links.iter().for_each(|link| self.take_with_parents(link));
+        place
     }
 
     /// A path with wildcards.
@@ -199,8 +183,16 @@ impl Picker<'_> {
         if let (true, Some(index)) = (found.is_empty(), self.tree.find(&base)) {
             self.bases.push((index, self.read));
         }
+        // Only the names that one wildcard matches are looked at for links before anything is sent.
+        let links_stay = parts(&tail).count() > 1;
         for path in found {
-            self.literal(&path, excludes)?;
+            match self.tree.find(&path) {
+                Some(index) if links_stay && matches!(self.tree.nodes()[index].kind, NodeKind::Link(_)) => {
+                    self.take_with_parents(&path);
+                    self.links.push((index, self.read));
+                }
+                _ => self.literal(&path, excludes, true)?,
+            }
         }
         Ok(())
     }
@@ -316,6 +308,9 @@ impl Picker<'_> {
             };
             if included && !verdict.is_excluded() {
                 self.take_with_parents(&node.path);
+                if matches!(node.kind, NodeKind::Link(_)) {
+                    self.links.push((index, self.read));
+                }
             }
             if node.kind == NodeKind::Folder && (!verdict.is_excluded() || excludes.may_keep_below(path)) {
                 let inner = inner.as_ref().map(|(patterns, state)| (*patterns, state));
@@ -350,9 +345,52 @@ impl Picker<'_> {
                 });
             }
         }
+        for (link, read) in self.links {
+            let path = &self.tree.nodes()[link].path;
+            if follow(self.tree, path, &mut Vec::new(), &|index| selection.contains(index)).is_err() {
+                let path = path.to_string();
+                selection.missing.push(Missing { read, path, why: "is a link to something that is not sent" });
+            }
+        }
         selection.missing.sort_by_key(|missing| missing.read);
         selection
     }
+}
+
+/// Follows a path over the names for which `there` holds; notes the links on the way. Gives where it ends.
+fn follow(
+    tree: &Tree,
+    path: &RelPath,
+    links: &mut Vec<RelPath>,
+    there: &dyn Fn(usize) -> bool,
+) -> Result<RelPath, Fault> {
+    let mut open: Vec<Vec<u8>> = parts(path.as_bytes()).rev().map(<[u8]>::to_vec).collect();
+    let mut place = RelPath::root();
+    while let Some(part) = open.pop() {
+        if part == b".." {
+            place = place.parent().unwrap_or_default();
+            continue;
+        }
+        let next = place.join(&part);
+        let Some(index) = tree.find(&next).filter(|index| there(*index)) else { return Err((next, NOT_THERE)) };
+        match &tree.nodes()[index].kind {
+            NodeKind::Link(target) => {
+                if links.len() == MOST_LINKS {
+                    return Err((next, "is a link in a circle"));
+                }
+                links.push(next);
+                if target.first() == Some(&b'/') {
+                    place = RelPath::root();
+                }
+                open.extend(parts(target).rev().map(<[u8]>::to_vec));
+            }
+            NodeKind::File if open.iter().any(|part| part != b"..") => {
+                return Err((next.join(&open[open.len() - 1]), NOT_THERE));
+            }
+            _ => place = next,
+        }
+    }
+    Ok(place)
 }
 
 /// The parts of a path, without empty ones and `.`.

@@ -41,7 +41,11 @@ impl Known {
 
     fn add(&mut self, project: &Project, image: &Image) {
         for destination in &image.destinations {
-            let Some(prefix) = project.registries.get(&destination.registry).and_then(|r| r.reference_prefix()) else {
+            let Some(prefix) = project
+                .registries
+                .get(&destination.registry)
+                .and_then(super::super::project::Registry::reference_prefix)
+            else {
                 continue;
             };
             let Ok(repository) = format!("{prefix}/{}", destination.repository).parse::<Reference>() else { continue };

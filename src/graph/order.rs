@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graphmap::DiGraphMap;
 
 use crate::name::ImageName;
@@ -36,7 +36,7 @@ impl Graph {
                 graph.add_edge(from, &edge.to, ());
             }
         }
-        let problems: Problems = tarjan_scc(&graph)
+        let problems: Problems = kosaraju_scc(&graph)
             .into_iter()
             .filter(|part| part.len() > 1 || part.iter().any(|name| graph.contains_edge(name, name)))
             .map(|part| cycle_problem(&shortest_cycle(&part.into_iter().collect(), &edges)))

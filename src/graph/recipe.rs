@@ -186,7 +186,7 @@ impl Found<'_> {
                 location: used.location.clone(),
             }),
             Err(problem) => {
-                self.problems.push(problem.at(&used.location, "").at(&self.image.location, "for this image"))
+                self.problems.push(problem.at(&used.location, "").at(&self.image.location, "for this image"));
             }
         }
     }

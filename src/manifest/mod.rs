@@ -35,8 +35,8 @@ mod yaml;
 
 pub use choices::{Choices, Files, FindPaths, GitFacts, ReadFile};
 pub use leaks::{BuildsOn, check_leaks};
-pub use parse::{Manifest, parse};
-pub use resolve::{Resolved, resolve};
+pub use parse::{Manifest, parse, parse_all};
+pub use resolve::{Resolved, resolve, resolve_all};
 pub use schema::schema;
 pub use show::{show, to_yaml};
 pub use tags::render_tag;

@@ -78,16 +78,26 @@ impl Manifest {
 /// # Errors
 /// All that is wrong with the text, its keys and the types of its values, each with its place.
 pub fn parse(source: &Source) -> Result<Manifest, Problems> {
+    let (manifest, problems) = parse_all(source)?;
+    let manifest = problems.or(manifest)?;
+    Ok(Manifest { warnings: problems, ..manifest })
+}
+
+/// Reads a manifest as far as it can be read, with all that is wrong with its form, so that later stages can add what they find.
+///
+/// # Errors
+/// What makes it no manifest at all.
+pub fn parse_all(source: &Source) -> Result<(Manifest, Problems), Problems> {
     if let Some(problem) = detect::other_text(source) {
         return Err(problem.into());
     }
     let begin = source.at(0, 0);
     let (root, mut problems) = yaml::read(source)?;
-    problems.or(()).or_else(|problems| if root.is_none() { Err(problems) } else { Ok(()) })?;
     let Some(root) = root else {
+        problems.or(())?;
         return Err(Problem::error(Code::MissingKey, "the manifest is empty")
             .at(&begin, "`version: 1` and `project:` belong here")
-            .help("`orchestrate init` writes a manifest from the Dockerfiles of a repository")
+            .help("README.md of orchestrate shows a first manifest")
             .into());
     };
     if let Some(problem) = detect::other_tool(&root).or_else(|| version_problem(&root)) {
@@ -95,9 +105,7 @@ pub fn parse(source: &Source) -> Result<Manifest, Problems> {
     }
     problems.append(check::document(&root));
     braces::check(&root, &mut problems);
-    let manifest = Manifest { source: source.clone(), root, warnings: Problems::new() };
-    let manifest = problems.or(manifest)?;
-    Ok(Manifest { warnings: problems, ..manifest })
+    Ok((Manifest { source: source.clone(), root, warnings: Problems::new() }, problems))
 }
 
 fn version_problem(root: &Node) -> Option<Problem> {

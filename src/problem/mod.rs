@@ -133,6 +133,23 @@ impl Problems {
         all
     }
 
+    /// Adds those of a later stage, but for what stands within a place that is complained of already: one mistake is told once.
+    pub fn append_new(&mut self, later: Self) {
+        let told: Vec<Location> =
+            self.0.iter().filter_map(|problem| Some(problem.labels.first()?.location.clone())).collect();
+        let within = |location: &Location| {
+            told.iter().any(|told| {
+                let (outer, inner) = (told.span, location.span);
+                told.source == location.source
+                    && outer.start <= inner.start
+                    && inner.start + inner.length <= outer.start + outer.length.max(1)
+            })
+        };
+        self.0.extend(
+            later.0.into_iter().filter(|problem| problem.labels.first().is_none_or(|label| !within(&label.location))),
+        );
+    }
+
     /// `value`, unless there are errors: then all the problems. Warnings stay with the caller, in `self`.
     ///
     /// # Errors

@@ -39,10 +39,10 @@ impl Repository {
                 Ok(None) | Err(Error::NotAManifest { .. } | Error::WrongDigest { .. }) => continue,
                 Err(error) => return Err(error),
             };
-            if let Some(layer) = record_layer_of_any_key(&manifest, image) {
-                if let Some(record) = unpack(self, &layer).await? {
-                    return Ok(Some(record));
-                }
+            if let Some(layer) = record_layer_of_any_key(&manifest, image)
+                && let Some(record) = unpack(self, &layer).await?
+            {
+                return Ok(Some(record));
             }
         }
         Ok(None)

@@ -76,7 +76,7 @@ impl<W: Write> Human<W> {
         match receipt.outcome {
             RunOutcome::Succeeded => {}
             RunOutcome::Failed => {
-                self.line("no tag was moved for what failed; run the same command again to go on where it stopped")
+                self.line("no tag was moved for what failed; run the same command again to go on where it stopped");
             }
             RunOutcome::Interrupted => self.line("run the same command again to go on where it stopped"),
         }

@@ -138,7 +138,15 @@ impl State {
             let before = files_before.last().copied().unwrap_or_default();
             files_before.push(before + u32::from(node.kind != NodeKind::Folder));
         }
-        Ok(Self { walked, files_before, hashes, resized: HashMap::new(), pointers: BTreeSet::new(), failed: HashMap::new(), scope })
+        Ok(Self {
+            walked,
+            files_before,
+            hashes,
+            resized: HashMap::new(),
+            pointers: BTreeSet::new(),
+            failed: HashMap::new(),
+            scope,
+        })
     }
 }
 

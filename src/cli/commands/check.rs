@@ -1,10 +1,13 @@
 //! `orchestrate check`.
 
+use std::collections::BTreeSet;
+
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::load::{BaseConfigs, load};
+use crate::cli::load::{BaseConfigs, Loaded, load, unreadable};
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print, show_problems};
-use crate::problem::to_json;
+use crate::ignore::Ignore;
+use crate::problem::{Code, Problem, Problems, to_json};
 
 /// Checks the manifest, the Dockerfiles that it names, and what builds on what.
 pub async fn check(settings: &Settings) -> Result<Exit, Failure> {
@@ -13,6 +16,7 @@ pub async fn check(settings: &Settings) -> Result<Exit, Failure> {
     let mut warnings = loaded.warnings.clone();
     warnings.append(wired.warnings);
     warnings.append(ignore_files(&loaded)?);
+    warnings.or(())?;
     if settings.json {
         print(&format!("{:#}\n", serde_json::json!({ "problems": to_json(&warnings) })));
         return Ok(Exit::Done);
@@ -25,25 +29,25 @@ pub async fn check(settings: &Settings) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Ignore files that nobody obeys.
-fn ignore_files(loaded: &crate::cli::load::Loaded) -> Result<crate::problem::Problems, Failure> {
-    use crate::problem::{Code, Problem};
-    let mut problems = crate::problem::Problems::new();
-    let mut seen = std::collections::BTreeSet::new();
+/// Ignore files that Docker would refuse, and those that nobody obeys.
+fn ignore_files(loaded: &Loaded) -> Result<Problems, Failure> {
+    let mut problems = Problems::new();
+    let mut seen = BTreeSet::new();
     for image in loaded.project.images.values() {
         let file = loaded.workspace.ignore_file(&image.dockerfile.value, &image.context.value);
-        let file = file.map_err(|error| crate::cli::load::unreadable(&error))?;
-        let Some(path) = file.without_effect else { continue };
-        if seen.insert(path.clone()) {
-            problems.push(
-                Problem::warning(Code::IgnoreWithoutEffect, format!("`{path}` has no effect: Docker does not read it"))
-                    .at(&image.dockerfile.location, "the Dockerfile beside it")
-                    .help(format!(
-                        "move it to the root of the context, or rename it to `{}.dockerignore`",
-                        image.dockerfile.value
-                    )),
-            );
+        let file = file.map_err(|error| unreadable(&error))?;
+        if let Some(source) = file.source.filter(|source| seen.insert(source.name().to_owned())) {
+            problems.append(Ignore::parse(&source).err().unwrap_or_default());
         }
+        let Some(path) = file.without_effect.filter(|path| seen.insert(path.clone())) else { continue };
+        problems.push(
+            Problem::warning(Code::IgnoreWithoutEffect, format!("`{path}` has no effect: Docker does not read it"))
+                .at(&image.dockerfile.location, "the Dockerfile beside it")
+                .help(format!(
+                    "move it to the root of the context, or rename it to `{}.dockerignore`",
+                    image.dockerfile.value
+                )),
+        );
     }
     Ok(problems)
 }

@@ -8,6 +8,8 @@ use bollard_buildkit_proto::google::rpc;
 use prost::Message as _;
 use serde::Deserialize;
 
+use crate::workspace;
+
 /// Why an image was not built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -48,13 +50,11 @@ pub enum BuildError {
         /// The file, on disk.
         path: PathBuf,
     },
-    /// A file of the context or a blob cannot be read.
-    #[error("cannot read `{path}`: {source}")]
+    /// A file of the context cannot be read.
+    #[error("{error}")]
     Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
+        /// The file and why.
+        error: workspace::Error,
     },
     /// A secret of the image is not there.
     #[error("the secret `{id}` cannot be had: {why}")]
@@ -72,8 +72,8 @@ pub enum BuildError {
         /// Why.
         why: String,
     },
-    /// The result cannot be stored.
-    #[error("cannot write `{path}`: {source}")]
+    /// The store cannot be used.
+    #[error("cannot store the result in `{path}`: {source}")]
     Store {
         /// The file or folder.
         path: PathBuf,

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
+use std::path::Path;
 
 use bytes::Bytes;
 
@@ -9,7 +10,7 @@ use super::wire::Stat;
 use crate::digest::ContentHash;
 use crate::fingerprint::{FileEntry, FileKind};
 use crate::path::RelPath;
-use crate::workspace::Snapshot;
+use crate::workspace::{Error, Snapshot, Verified};
 
 /// The second that every file of a context is said to be changed in: the first of 1980 (UTC), before which zip cannot count.
 ///
@@ -79,9 +80,12 @@ impl Folder {
         &self.entries
     }
 
-    /// Where the bytes of a recorded file lie.
-    pub(super) fn place(&self, path: &RelPath) -> Option<std::path::PathBuf> {
-        self.snapshot.as_ref().map(|snapshot| snapshot.path_of(path))
+    /// Opens a recorded file; its reader fails where the bytes are not the recorded ones.
+    pub(super) fn open(&self, path: &RelPath) -> Result<Verified, Error> {
+        match &self.snapshot {
+            Some(snapshot) => snapshot.open(path),
+            None => Err(Error::Changed { path: path.below(Path::new("")) }),
+        }
     }
 
     /// The index of the entry at `path`.

@@ -104,7 +104,7 @@ pub(super) fn find_image(
             return Ok((image, attestations));
         }
         let path = store.path(&image.digest);
-        bytes = fs::read(&path).map_err(|source| BuildError::Unreadable { path, source })?;
+        bytes = fs::read(&path).map_err(|source| BuildError::Store { path, source })?;
     }
     Err(BuildError::protocol("its result nests indexes without end"))
 }

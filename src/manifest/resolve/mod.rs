@@ -40,6 +40,14 @@ pub struct Resolved {
 /// # Errors
 /// All that is wrong, each with its place.
 pub fn resolve(manifest: &Manifest, choices: &Choices, files: &Files<'_>) -> Result<Resolved, Problems> {
+    let resolved = resolve_all(manifest, choices, files);
+    resolved.warnings.or(())?;
+    Ok(resolved)
+}
+
+/// Resolves a manifest as far as it goes, with all that is wrong: images with mistakes are left out of the project, so that later stages
+/// can add what they find in the others.
+pub fn resolve_all(manifest: &Manifest, choices: &Choices, files: &Files<'_>) -> Resolved {
     let mut renderer = Renderer::default();
     renderer.report_all(&manifest.warnings);
     check_profile(manifest, choices, &mut renderer);
@@ -75,9 +83,7 @@ pub fn resolve(manifest: &Manifest, choices: &Choices, files: &Files<'_>) -> Res
         keep,
     };
     checks::project(&project, &mut renderer);
-    let problems = renderer.problems;
-    let project = problems.or(project)?;
-    Ok(Resolved { project, warnings: problems })
+    Resolved { project, warnings: renderer.problems }
 }
 
 /// The images so far, and what they refer to.

@@ -5,10 +5,8 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -25,11 +23,12 @@ use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::Failure;
-use crate::digest::ContentHash;
 use crate::exec::buildkit::error::BuildError;
 use crate::exec::buildkit::folder::{Content, Folder};
 use crate::exec::buildkit::follow;
 use crate::exec::buildkit::wire::{Packet, PacketKind, Stat};
+use crate::path::RelPath;
+use crate::workspace;
 
 /// Bytes of a file in one packet.
 const PIECE: usize = 64 << 10;
@@ -156,10 +155,8 @@ impl Transfer {
                     self.piece(id, bytes.slice(start..bytes.len().min(start + PIECE)))?;
                 }
             }
-            Content::Recorded(hash, size) => {
-                let path = self.folder.place(&entry.path).unwrap_or_default();
-                let checked = self.recorded(id, &path, (*hash, *size))?;
-                checked.map_err(|error| self.fail(error))?;
+            Content::Recorded(_, size) => {
+                self.recorded(id, &entry.path)?;
                 self.sent.files.fetch_add(1, Ordering::Relaxed);
                 self.sent.bytes.fetch_add(*size, Ordering::Relaxed);
             }
@@ -170,39 +167,26 @@ impl Transfer {
         self.piece(id, Bytes::new())
     }
 
-    /// Sends the bytes of a recorded file. The outer error is that nobody listens any more.
-    fn recorded(
-        &self,
-        id: u32,
-        path: &PathBuf,
-        (hash, size): (ContentHash, u64),
-    ) -> Result<Result<(), BuildError>, Status> {
-        let unreadable = |source| BuildError::Unreadable { path: path.clone(), source };
-        let changed = || BuildError::InputChanged { path: path.clone() };
-        let mut file = match open(path) {
-            Ok(file) => file,
-            Err(error) if is_a_change(&error) => return Ok(Err(changed())),
-            Err(error) => return Ok(Err(unreadable(error))),
-        };
-        let (mut hasher, mut length) = (blake3::Hasher::new(), 0);
+    /// Sends the bytes of a recorded file, all but the word that they are all.
+    fn recorded(&self, id: u32, path: &RelPath) -> Result<(), Status> {
+        let mut file = self.folder.open(path).map_err(|error| self.fail(error))?;
         loop {
             let mut piece = Vec::with_capacity(PIECE);
-            if let Err(error) = file.by_ref().take(PIECE as u64).read_to_end(&mut piece) {
-                return Ok(Err(unreadable(error)));
+            // The reader fails at the end if the bytes were others than the recorded ones.
+            let read = file.by_ref().take(PIECE as u64).read_to_end(&mut piece);
+            read.map_err(|error| self.fail(of_read(error, path)))?;
+            if piece.is_empty() {
+                return Ok(());
             }
-            length += piece.len() as u64;
-            if piece.is_empty() || length > size {
-                break;
-            }
-            hasher.update(&piece);
             self.piece(id, piece.into())?;
         }
-        let same = length == size && hasher.finalize().as_bytes() == hash.as_bytes();
-        Ok(if same { Ok(()) } else { Err(changed()) })
     }
 
-    fn fail(&self, error: BuildError) -> Status {
-        let status = self.failure.set(error);
+    fn fail(&self, error: workspace::Error) -> Status {
+        let status = self.failure.set(match error {
+            workspace::Error::Changed { path } => BuildError::InputChanged { path },
+            error => BuildError::Unreadable { error },
+        });
         // BuildKit drops what it received; if it does not listen any more, it has done so already.
         let _ = self.answers.blocking_send(Err(status.clone()));
         status
@@ -226,20 +210,12 @@ fn gone() -> Status {
     Status::cancelled("the transfer is over")
 }
 
-/// Opens a regular file, never what a link points at, and never waits for the writer of a pipe.
-fn open(path: &PathBuf) -> std::io::Result<File> {
-    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
-    let file = File::options().read(true).custom_flags(flags.cast_signed()).open(path)?;
-    if file.metadata()?.is_file() {
-        return Ok(file);
+/// The error inside a failed read of a recorded file.
+fn of_read(error: io::Error, path: &RelPath) -> workspace::Error {
+    match error.downcast::<workspace::Error>() {
+        Ok(error) => error,
+        Err(source) => workspace::Error::Io { verb: "read", path: path.below(Path::new("")), source },
     }
-    Err(std::io::ErrorKind::NotFound.into())
-}
-
-/// Whether an error of [`open`] says that the place holds no such file any more (`ELOOP`: a link stands there now).
-fn is_a_change(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
-        || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
 /// The values of a header. Texts that are not ASCII come percent-encoded, and another header says so.
@@ -307,17 +283,5 @@ mod tests {
         metadata.insert("followpaths-encoded", "1".parse().unwrap());
         assert_eq!(values(&metadata, "followpaths"), [&b"a/b c%zz"[..], "\u{fc}".as_bytes()]);
         assert!(values(&metadata, "exclude-patterns").is_empty());
-    }
-
-    #[test]
-    fn links_pipes_and_folders_are_not_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
-        std::fs::write(&file, "x").unwrap();
-        std::os::unix::fs::symlink(&file, &link).unwrap();
-        assert!(open(&file).is_ok());
-        for other in [link, folder.path().to_owned(), folder.path().join("missing"), file.join("x")] {
-            assert!(is_a_change(&open(&other).unwrap_err()), "{}", other.display());
-        }
     }
 }

@@ -1,0 +1,73 @@
+//! The resolved model: what a manifest means after overlays, defaults, matrices and templates.
+//!
+//! Plain data. No template, no glob of names and no value that means "inherit" is left, with two exceptions that are typed:
+//! a [`Text`] may name an image whose digest is known only after it is built, and a [`TagText`] may use the key.
+//! Places in the manifest stay with the values, so that later stages can underline them.
+
+mod image;
+mod inputs;
+mod publication;
+mod registry;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use crate::name::{ImageName, RegistryName};
+use crate::problem::{Location, Source};
+
+pub use image::{ExecutorChoice, Image, Role};
+pub use inputs::{Arg, Context, ContextPart, Generated, Inputs, Label, Modes, NamedContext, Secret, Text, TextPart};
+pub use publication::{Cache, Compression, Deployment, Destination, Output, TagRule, TagText};
+pub use registry::{CreateRepository, Registry, RegistryKind};
+
+/// A value and where it was written.
+#[derive(Clone, Debug)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// The place to underline.
+    pub location: Location,
+}
+
+/// Everything that one `deploy.yaml` declares.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// `project:`.
+    pub name: String,
+    /// The profile in force, if any.
+    pub profile: Option<String>,
+    /// The manifest itself, for messages without a better place.
+    pub source: Source,
+    /// `registries:`, by name; a lone `layout` if none is declared.
+    pub registries: BTreeMap<RegistryName, Registry>,
+    /// All images, bases first, each list in the order of the manifest.
+    pub images: IndexMap<ImageName, Image>,
+    /// References that are used on purpose although they look like ours (`outside:`), as written.
+    pub outside: Vec<Located<String>>,
+    /// `price` and `in_use_by` for all registries.
+    pub keep: Keep,
+}
+
+/// What `prune` spares and what `sizes` counts; said of the project, of a registry or of a destination (the nearest wins).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Keep {
+    /// What stays when `prune` runs.
+    pub retain: Option<Retention>,
+    /// What a GB costs each month.
+    pub price: Option<f64>,
+    /// Digests, tags or references that are never touched.
+    pub in_use_by: Vec<String>,
+}
+
+/// What stays when `prune` runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// The newest images of each tag pattern.
+    pub commits: Option<u32>,
+    /// Days after which an image without a tag goes.
+    pub untagged_days: Option<u32>,
+    /// Whatever is younger stays.
+    pub min_age: Option<Duration>,
+}

@@ -1,0 +1,84 @@
+//! Places where images live.
+
+use super::Keep;
+use crate::name::RegistryName;
+use crate::problem::Location;
+
+/// A place where images live.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    /// Its name in the manifest.
+    pub name: RegistryName,
+    /// What it is.
+    pub kind: RegistryKind,
+    /// Whether everybody can read it.
+    pub public: bool,
+    /// What `prune` spares and what `sizes` counts there.
+    pub keep: Keep,
+    /// Where it is declared.
+    pub location: Location,
+}
+
+/// The kinds of registries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistryKind {
+    /// Amazon ECR. The host is `<account>.dkr.ecr.<region>.amazonaws.com`, unless `url` overrides where it is spoken to.
+    Ecr {
+        /// The AWS region.
+        region: String,
+        /// The account's 12 digits; asked of STS unless given.
+        account: Option<String>,
+        /// Whether missing repositories are created, and whether they scan on push.
+        create: Option<CreateRepository>,
+        /// Another address for the data plane (tests, proxies).
+        url: Option<String>,
+    },
+    /// Amazon ECR Public: `public.ecr.aws/<alias>`.
+    EcrPublic {
+        /// The registry's alias.
+        alias: String,
+        /// Another address for the data plane (tests, proxies).
+        url: Option<String>,
+    },
+    /// Any registry that speaks the OCI distribution protocol.
+    Oci {
+        /// `http` or `https`.
+        scheme: String,
+        /// The host with its port.
+        host: String,
+        /// What stands before each repository; empty or without slashes at its ends.
+        prefix: String,
+    },
+    /// An OCI image layout on disk, one folder for each repository below `path`.
+    Layout {
+        /// Relative to the root, or absolute.
+        path: String,
+    },
+    /// The local Docker daemon's store.
+    Docker,
+}
+
+/// How missing repositories are created.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CreateRepository {
+    /// Scan each image when it is pushed.
+    pub scan_on_push: bool,
+    /// Refuse to move tags.
+    pub immutable: bool,
+}
+
+impl Registry {
+    /// `host/prefix` that repositories of this registry have in references; `None` where it has no host (layout, docker)
+    /// or where the account is not known yet.
+    pub fn reference_prefix(&self) -> Option<String> {
+        match &self.kind {
+            RegistryKind::Ecr { region, account, .. } => {
+                account.as_ref().map(|account| format!("{account}.dkr.ecr.{region}.amazonaws.com"))
+            }
+            RegistryKind::EcrPublic { alias, .. } => Some(format!("public.ecr.aws/{alias}")),
+            RegistryKind::Oci { host, prefix, .. } if prefix.is_empty() => Some(host.clone()),
+            RegistryKind::Oci { host, prefix, .. } => Some(format!("{host}/{prefix}")),
+            RegistryKind::Layout { .. } | RegistryKind::Docker => None,
+        }
+    }
+}
