@@ -24,7 +24,7 @@ struct Elsewhere {
 }
 
 fn named(source: &Source) -> NamedSource<String> {
-    NamedSource::new(source.name(), source.text().to_owned())
+    NamedSource::new(source.name(), source.shown())
 }
 
 impl<'a> Report<'a> {

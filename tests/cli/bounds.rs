@@ -57,7 +57,8 @@ fn nesting() {
 
 #[test]
 fn the_product_of_a_matrix() {
-    let axis = |name: char| format!("      {name}: [{}]\n", (0..60).map(|n| n.to_string()).collect::<Vec<_>>().join(", "));
+    let axis =
+        |name: char| format!("      {name}: [{}]\n", (0..60).map(|n| n.to_string()).collect::<Vec<_>>().join(", "));
     let axes: String = ('a'..='h').map(axis).collect();
     let name = ('a'..='h').map(|axis| format!("{{{{matrix.{axis}}}}}")).collect::<Vec<_>>().join("-");
     let text = format!("version: 1\nproject: p\nimages:\n  i:\n    matrix:\n{axes}    name: \"{name}\"\n");
@@ -105,7 +106,8 @@ fn args_that_grow() {
 fn a_template_in_a_loop() {
     let each = "{{#each vars.l}}".repeat(8) + "x" + &"{{/each}}".repeat(8);
     let list = (0..100).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
-    let text = format!("version: 1\nproject: p\nvars: {{ l: [{list}] }}\nimages:\n  i: {{ args: {{ A: \"{each}\" }} }}\n");
+    let text =
+        format!("version: 1\nproject: p\nvars: {{ l: [{list}] }}\nimages:\n  i: {{ args: {{ A: \"{each}\" }} }}\n");
     let codes = check(&text);
     assert!(codes.iter().all(|code| code == "bad-template" || code == "yaml-too-large"), "{codes:?}");
 }

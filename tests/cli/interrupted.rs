@@ -37,15 +37,14 @@ fn interrupted(place: &Place, registry: &SilentRegistry, arguments: &[&str]) -> 
 fn one_hundred_and_thirty_interrupted() {
     let registry = SilentRegistry::start();
     let place = shop();
-    publish(&place);
     let text = place.read("deploy.yaml");
     let text = text
         .replace("defaults:", &format!("  far: {{ kind: oci, url: 'http://{}' }}\ndefaults:", registry.address))
         .replace("push: { repo", "push:\n      - { registry: far, repository: api }\n      - { registry: disk, repo");
     place.write("deploy.yaml", &text);
+    publish(&place);
     let (code, stderr) = interrupted(&place, &registry, &["apply", "--allow-dirty"]);
     assert_eq!(code, Some(130), "{stderr}");
     let receipt: serde_json::Value = serde_json::from_str(&place.read(".orchestrate/receipt.json")).unwrap();
     assert_eq!(receipt["outcome"], "interrupted", "{stderr}");
 }
-

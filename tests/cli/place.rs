@@ -261,6 +261,8 @@ pub fn filters() -> Vec<(&'static str, &'static str)> {
         (r"key-[0-9a-f]{32}", "key-[KEY]"),
         (r"\b[0-9a-f]{64}\b", "[HASH]"),
         (r"\b[0-9a-f]{40}\b", "[COMMIT]"),
+        // Which of several requests fails first is up to the network.
+        (r"manifests/\S+ of", "manifests/[TAG] of"),
         (r"orchestrate \d+\.\d+\.\d+", "orchestrate [VERSION]"),
         (r"\b\d+(\.\d+)? ?m?s\b", "[TIME]"),
     ]
