@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::ApplyError;
 use super::events::Events;
 use super::made::Made;
+use super::pinned::Pinned;
 use super::work::{ImageWork, PlatformWork, Work};
 use crate::event::{Kind, Phase, Stream};
 use crate::exec::buildkit::{BuildProgress, Built, ContextSource, LogStream, Request, SecretSource};
@@ -158,7 +159,13 @@ fn request(
             contexts.insert(name.clone(), source);
         }
     }
+    let mut pinned = Pinned::new(&planned.dockerfile, planned.recipe.analysis.frontend_known);
     for used in &planned.recipe.parents {
+        if let (Some(_), Some(pulled)) = (&used.written, parents.pulled(image, &used.image))
+            && pinned.replace(&used.place, &used.location, pulled)
+        {
+            continue;
+        }
         // A reference that is written in the Dockerfile, or an image that is in no registry, comes as a named context.
         let name = match &used.written {
             Some(reference) => Some(reference.familiar()),
@@ -173,6 +180,10 @@ fn request(
     }
     for used in &planned.recipe.outside {
         let Some(digest) = planned.pins.get(&used.place) else { continue };
+        if used.context.is_none() && pinned.replace(&used.place, &used.location, used.reference.at(*digest).to_string())
+        {
+            continue;
+        }
         let name = used.context.clone().unwrap_or_else(|| used.reference.familiar());
         contexts.insert(name, ContextSource::Image(used.reference.at(*digest).to_string()));
     }
@@ -191,7 +202,7 @@ fn request(
     Request {
         image: resolved.name.clone(),
         platform: platform.clone(),
-        dockerfile: planned.dockerfile.clone(),
+        dockerfile: pinned.source(),
         context: planned.contexts.get("").cloned().unwrap_or_else(|| empty(work)),
         contexts,
         args: args.collect(),

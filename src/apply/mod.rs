@@ -8,6 +8,7 @@ mod error;
 mod events;
 mod made;
 mod make;
+mod pinned;
 mod publish;
 mod run;
 mod schedule;

@@ -8,6 +8,7 @@ mod load;
 mod prepare;
 mod registries;
 mod settings;
+mod uncommitted;
 
 use std::io::Write as _;
 use std::process::ExitCode;

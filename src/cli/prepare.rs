@@ -1,6 +1,6 @@
 //! From a graph to keys: pins, contexts, records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _};
@@ -9,6 +9,7 @@ use super::exit::{Exit, Failure};
 use super::load::{BaseConfigs, Loaded, Wired, unreadable};
 use super::registries::Registries;
 use super::settings::Settings;
+use super::uncommitted::mark;
 use crate::apply::{ImageWork, PlatformWork};
 use crate::digest::Digest;
 use crate::dockerfile::BaseConfig;
@@ -66,7 +67,8 @@ pub async fn prepare(loaded: &mut Loaded, registries: &Registries, settings: &Se
         wired = loaded.wire(settings, &configs)?;
         added.extend(pin(&wired, &mut lock, registries, settings).await?);
     }
-    let (images, facts) = keys(loaded, &wired, &lock)?;
+    let (images, mut facts) = keys(loaded, &wired, &lock)?;
+    mark(loaded, &wired, &images, &mut facts)?;
     Ok(Prepared { facts, images, wired, lock, added })
 }
 
@@ -219,31 +221,19 @@ fn keys(loaded: &mut Loaded, wired: &Wired, lock: &Lock) -> Result<(Works, BTree
             let work = PlatformWork { recipe: recipe.clone(), fingerprint, dockerfile, contexts: read.snapshots, pins };
             platforms.insert(platform.clone(), work);
         }
-        facts.insert(name.clone(), image_facts(loaded, image, &platforms));
+        facts.insert(name.clone(), image_facts(image, &platforms));
         works.insert(name.clone(), ImageWork { image: image.clone(), platforms });
     }
     Ok((works, facts))
 }
 
-fn image_facts(loaded: &Loaded, image: &Image, platforms: &BTreeMap<Platform, PlatformWork>) -> ImageFacts {
+fn image_facts(image: &Image, platforms: &BTreeMap<Platform, PlatformWork>) -> ImageFacts {
     let fingerprints: BTreeMap<Platform, Fingerprint> =
         platforms.iter().map(|(platform, work)| (platform.clone(), work.fingerprint.clone())).collect();
     let key = image_key(&fingerprints.iter().map(|(platform, print)| (platform.clone(), print.key())).collect());
-    let mut uncommitted = BTreeSet::new();
-    if let Some(git) = loaded.git.as_ref().filter(|git| !git.changed.is_empty()) {
-        for work in platforms.values() {
-            for snapshot in work.contexts.values() {
-                uncommitted.extend(git.differing(snapshot).iter().map(ToString::to_string));
-            }
-            let dockerfile = loaded.workspace.root().join(&image.dockerfile.value);
-            if git.changed.iter().any(|path| dockerfile.starts_with(path.below(&git.top))) {
-                uncommitted.insert(image.dockerfile.value.clone());
-            }
-        }
-    }
     let recipe = platforms.values().next().map(|work| &work.recipe);
     let (executor, executor_because) = recipe.map_or((Executor::Buildkit, None), |recipe| executor(image, recipe));
-    ImageFacts { key, fingerprints, executor, executor_because, uncommitted: uncommitted.into_iter().collect() }
+    ImageFacts { key, fingerprints, executor, executor_because, uncommitted: Vec::new() }
 }
 
 /// Who builds: a function of the manifest and the Dockerfile alone, never of what is installed.

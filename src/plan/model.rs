@@ -68,7 +68,7 @@ pub struct Commit {
     pub id: String,
     /// Its time, in seconds since 1970.
     pub time: i64,
-    /// Whether the tree differs from it anywhere.
+    /// Whether an input of the images differs from it.
     pub dirty: bool,
 }
 

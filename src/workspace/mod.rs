@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! Workspace::files   contexts ──walk──▶ names ──choose──▶ nodes ──hash──▶ FileSet, Snapshot
-//! git_state          git status, git log ──▶ GitState
+//! git_state          git log ──▶ GitState
+//! changes            git status ──▶ Changes; CommittedKeys remembers what need not be asked again
 //! Snapshot::open     path ──▶ its bytes, checked against the record
 //! ```
 //!
-//! Reads anything; writes the stat cache in the state folder and nothing else.
+//! Reads anything; writes its caches in the state folder and nothing else.
 
+mod changes;
 mod choose;
+mod committed;
 mod context;
 mod entries;
 mod error;
@@ -26,6 +29,8 @@ mod tests;
 mod verify;
 mod walk;
 
+pub use changes::{Changes, changes};
+pub use committed::CommittedKeys;
 pub use error::Error;
 pub use files::{Because, ContextFiles, ContextRequest};
 pub use git::{GitState, git_state, is_ancestor};

@@ -102,7 +102,8 @@ pub async fn make_plan(settings: &Settings, choose: &Choose, outputs: &[String])
     for name in &choose.rebuild {
         rebuild.insert(loaded.image(name)?.name.clone());
     }
-    let commit = loaded.git.as_ref().map(|git| Commit { id: git.commit.clone(), time: git.time, dirty: git.dirty });
+    let dirty = prepared.facts.values().any(|facts| !facts.uncommitted.is_empty());
+    let commit = loaded.git.as_ref().map(|git| Commit { id: git.commit.clone(), time: git.time, dirty });
     let choices = Choices { commit, allow_dirty: choose.allow_dirty, rebuild, offline: settings.offline };
     let repositories = repositories(&loaded, &registries.client);
     let facts = Facts {
