@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod bounds;
+mod examples;
 mod exits;
 mod help;
 mod interrupted;
@@ -11,4 +12,5 @@ mod place;
 mod problems;
 mod published;
 mod requests;
+mod schemas;
 mod secrets;
