@@ -22,13 +22,13 @@ mod words;
 
 pub use analysis::{
     Analysis, ArgUse, BaseConfig, ImageUse, ImageUseKind, Origin, Read, ReadKind, Remote, RemoteKind, Request,
-    StageUse, Step, Undeclared, remote_kind,
+    StageUse, Step, Undeclared, git_parts, remote_kind,
 };
 pub use analyze::analyze;
 pub use mount::{Mount, MountKind, parse_mount};
 pub use parse::{is_known_frontend, parse};
 pub use select::{Missing, Run, Selection, select};
-pub use syntax::{ArgDeclaration, Command, Dockerfile, Flag, Heredoc, Instruction, Kind, Pair, Stage, Transfer, Word};
+pub use syntax::{ArgDeclaration, Command, Dockerfile, Flag, Heredoc, Instruction, Kind, Pair, Stage, Transfer, Trigger, Word};
 
 #[cfg(test)]
 mod tests;

@@ -29,8 +29,8 @@ pub(super) fn origin(origin: &Origin) -> String {
     }
 }
 
-/// One instruction. `source` is what `--from` means, `global` gives the default of an ARG before the first FROM as written, where it
-/// holds, and `mount_from` says what the `from` of a mount means.
+/// One instruction. `source` is what `--from` means, `global` gives the value of an ARG before the first FROM, and `mount_from` says
+/// what the `from` of a mount means.
 pub(super) fn instruction(
     instruction: &Instruction,
     source: Option<&str>,
@@ -51,9 +51,10 @@ pub(super) fn instruction(
         put(&mut out, format_args!(" --{}={:?}", flag.name, value.unwrap_or_default()));
     }
     words(&mut out, &instruction.kind, global);
-    if let Kind::Onbuild(inner) = &instruction.kind {
-        out.push(' ');
-        out.push_str(&self::instruction(inner, None, &|_| None, &str::to_owned));
+    if let Kind::Onbuild(trigger) = &instruction.kind {
+        // The text goes into the configuration of the image as it is.
+        put(&mut out, format_args!(" {:?} ", trigger.text));
+        out.push_str(&self::instruction(&trigger.instruction, None, &|_| None, &str::to_owned));
         return out;
     }
     for doc in &instruction.heredocs {
@@ -139,15 +140,15 @@ fn bare(text: &str) -> Cow<'_, str> {
     if open.is_some() { Cow::Borrowed(text) } else { Cow::Owned(bare) }
 }
 
-/// An ARG. Its default counts also where the request gives a value, because BuildKit writes it into the image's history. The value
-/// itself is hashed with the args.
+/// An ARG. Its default counts also where the request gives a value, because BuildKit writes it into the image's history. Without one
+/// counts what the ARG before the first FROM is, whoever gives it: the same for each spelling of the same value.
 fn declared(out: &mut String, declaration: &ArgDeclaration, global: &dyn Fn(&str) -> Option<String>) {
     let name = &declaration.name.text;
     quoted(out, name);
     if let Some(default) = &declaration.default {
         put(out, format_args!("={:?}", bare(&default.text)));
-    } else if let Some(default) = global(name) {
-        put(out, format_args!("=global {default:?}"));
+    } else if let Some(value) = global(name) {
+        put(out, format_args!("=global {value:?}"));
     }
 }
 

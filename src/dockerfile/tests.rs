@@ -372,6 +372,14 @@ fn what_the_recipe_does_not_see() {
     // BuildKit writes the default into the history of the image, whatever is given.
     assert_ne!(given("FROM scratch\nARG A=1\nRUN x"), given("FROM scratch\nARG A=2\nRUN x"));
     assert_eq!(given("FROM scratch\nARG A=1\nRUN x"), case("FROM scratch\nARG A=1\nRUN x").recipe());
+    // It does not matter who gives a global arg its value.
+    let global = |default: &str| format!("ARG A{default}\nFROM scratch\nARG A\nRUN x");
+    assert_eq!(given(&global("=1")), case(&global("=9")).recipe());
+    assert_ne!(given(&global("=1")), case(&global("=1")).recipe());
+    // The text of a trigger goes into the configuration as it is, whatever the case and the blanks.
+    other("FROM scratch\nONBUILD COPY a b", "FROM scratch\nONBUILD copy a b");
+    other("FROM scratch\nONBUILD COPY a b", "FROM scratch\nONBUILD COPY a  b");
+    same("FROM scratch\nONBUILD COPY a b", "FROM scratch\nonbuild   COPY a \\\n# aside\nb");
     assert!(
         !format!("{:?}", given("FROM scratch\nARG A=1\nENV B=$A\nRUN x")).contains('9'),
         "no value that may be volatile"

@@ -217,10 +217,7 @@ impl Walk<'_> {
             | Kind::Shell(_)
             | Kind::Onbuild(_) => {}
         }
-        let global = |name: &str| {
-            let declared = self.globals.declared.get(name).filter(|_| !self.request.args.contains_key(name));
-            declared.and_then(|global| global.default.clone())
-        };
+        let global = |name: &str| self.globals.declared.get(name).and_then(|_| self.globals.values.get(name).cloned());
         let line = recipe::instruction(instruction, source_name.as_deref(), &global, &|from| {
             self.mount_source(current.index, from)
         });
