@@ -81,7 +81,8 @@ impl Engine {
         fs::copy("/bin/busybox", root.join("sh")).expect("the shapes run commands in /bin/busybox");
         fs::set_permissions(root.join("sh"), fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(root.join("more"), "more").unwrap();
-        let links = "RUN [\"/bin/sh\", \"-c\", \"for x in cat ls echo true; do /bin/busybox ln -s sh /bin/$x; done\"]\n";
+        let links =
+            "RUN [\"/bin/sh\", \"-c\", \"for x in cat ls echo true; do /bin/busybox ln -s sh /bin/$x; done\"]\n";
         let shell = format!("FROM scratch\nCOPY sh /bin/sh\nCOPY sh /bin/busybox\n{links}");
         let texts = [
             (Base::Shell, shell.clone()),
@@ -191,7 +192,7 @@ impl Engine {
             return false;
         }
         let mut command = std::process::Command::new("docker");
-        command.args(["buildx", "build", "--quiet", "--output=type=tar,dest=/dev/null", "--file"]);
+        command.args(["buildx", "build", "--quiet", "--no-cache", "--output=type=tar,dest=/dev/null", "--file"]);
         command.arg(case.root.join(&case.spec.dockerfile));
         for (name, arg) in &case.spec.args {
             command.args(arg.value.iter().map(|value| format!("--build-arg={name}={value}")));
