@@ -25,6 +25,9 @@ use crate::case::{Base, Case};
 use crate::context;
 use crate::keys::Outside;
 
+/// How often a build is tried that a busy engine gives up.
+const TRIES: usize = 4;
+
 /// What came of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -220,6 +223,17 @@ impl Engine {
     }
 
     fn build(&self, request: Request) -> Outcome {
+        for _ in 1..TRIES {
+            match self.try_to_build(request.clone()) {
+                // An engine that is busy gives up; that says nothing about the build.
+                Outcome::Failed { why, .. } if why.contains("context deadline exceeded") => {}
+                outcome => return outcome,
+            }
+        }
+        self.try_to_build(request)
+    }
+
+    fn try_to_build(&self, request: Request) -> Outcome {
         let (sender, mut events) = mpsc::unbounded_channel();
         let build = self.buildkit.build(request, &self.store, sender, CancellationToken::new());
         let built = match self.runtime.block_on(build) {
