@@ -6,6 +6,7 @@
 mod assemble;
 mod build;
 mod buildkit;
+mod compare;
 mod error;
 mod events;
 mod made;
@@ -16,9 +17,12 @@ mod publish;
 mod run;
 mod schedule;
 mod tags;
+mod trial;
 mod work;
 
+pub use compare::{FileDifference, compare};
 pub use error::ApplyError;
 pub use events::Events;
 pub use run::{Options, run};
+pub use trial::Trial;
 pub use work::{Builder, ImageWork, PlatformWork, Repositories, Work};

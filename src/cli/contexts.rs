@@ -133,7 +133,8 @@ impl Asking {
                     };
                     let reads = recipe.analysis.frontend_known.then_some(&reads[..]);
                     let modes = image.modes;
-                    let request = ContextRequest { context: context_of, ignore, reads, inputs, platform, modes, location };
+                    let request =
+                        ContextRequest { context: context_of, ignore, reads, inputs, platform, modes, location };
                     requests.push(((name.clone(), platform.clone(), context.clone()), request));
                 }
             }

@@ -14,13 +14,13 @@ mod npm;
 mod paths;
 mod python;
 mod sources;
-mod units;
 #[cfg(test)]
 pub(crate) mod testing;
+mod units;
 
-pub use closure::{Closure, Question, Reasons, close};
 pub use cargo::{CargoManifest, RustFile};
+pub use closure::{Closure, Question, Reasons, close};
 pub use go::GoFile;
 pub use npm::{NpmManifest, ScriptFile};
 pub use python::{PythonFile, PythonProject};
-pub use sources::{Parsed, Sources, is_named_like, sources_of};
+pub use sources::{Parsed, Sources, sources_of};

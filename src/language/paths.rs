@@ -21,7 +21,9 @@ mod tests {
     #[test]
     fn paths_stay_in_the_context() {
         let folder = RelPath::new(b"a/b").unwrap();
-        for (written, want) in [("../c", Some("a/c")), ("./c//d/", Some("a/b/c/d")), ("../..", Some("")), ("", Some("a/b"))] {
+        for (written, want) in
+            [("../c", Some("a/c")), ("./c//d/", Some("a/b/c/d")), ("../..", Some("")), ("", Some("a/b"))]
+        {
             assert_eq!(join(&folder, written).map(|path| path.to_string()).as_deref(), want, "{written}");
         }
         assert_eq!(join(&folder, "../../../c"), None);

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Wanted, WantedDestination, WantedTag};
+use super::facts::{
+    Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Wanted, WantedDestination, WantedTag,
+};
 use super::model::{Action, Blocker, FORMAT, Function, Narrowed, Plan, Publication, Step, TagMove};
 use super::reason::Reason;
 use crate::digest::Digest;

@@ -14,7 +14,8 @@ mod stale;
 pub use decide::{decide, wanted};
 pub use explain::{Causes, Root, explain};
 pub use facts::{
-    Choices, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Wanted, WantedDestination, WantedTag,
+    Choices, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Wanted, WantedDestination,
+    WantedTag,
 };
 pub use keys::{Digests, Ingredients, fingerprint, pinned_key};
 pub use model::{Action, Blocker, Commit, Executor, FORMAT, Function, Narrowed, Plan, Publication, Step, TagMove};

@@ -19,8 +19,8 @@ use crate::problem::{Location, Source};
 
 pub use image::{ExecutorChoice, Image, Role};
 pub use inputs::{
-    Arg, Context, ContextPart, Generated, Inputs, Label, Language, LanguageInputs, Modes, NamedContext, PackageName, Secret,
-    Text, TextPart,
+    Arg, Context, ContextPart, Generated, Inputs, Label, Language, LanguageInputs, Modes, NamedContext, PackageName,
+    Secret, Text, TextPart,
 };
 pub use publication::{Cache, Compression, Deployment, Destination, Output, TagRule, TagText};
 pub use registry::{CreateRepository, Registry, RegistryKind};

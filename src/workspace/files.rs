@@ -96,11 +96,8 @@ impl Workspace {
     /// Ask for all images at once: contexts are walked and files are hashed on all cores.
     pub fn files(&mut self, requests: &[ContextRequest<'_>]) -> Vec<Result<ContextFiles, Problems>> {
         let contexts = self.walk_all(requests);
-        let questions: Vec<(usize, String)> = requests
-            .iter()
-            .zip(&contexts)
-            .map(|(request, context)| (*context, question(request)))
-            .collect();
+        let questions: Vec<(usize, String)> =
+            requests.iter().zip(&contexts).map(|(request, context)| (*context, question(request))).collect();
         let mut new = HashSet::new();
         let open: Vec<usize> = (0..requests.len())
             .filter(|index| !self.outcomes.contains_key(&questions[*index]) && new.insert(&questions[*index]))
@@ -191,8 +188,7 @@ impl Workspace {
         let mut wanted: Vec<(usize, u32)> = Vec::new();
         for (index, choice) in choices {
             let (Ok(choice), Ok(state)) = (choice, &self.states[contexts[*index]]) else { continue };
-            let unknown =
-                |node: &&u32| is_unknown(state, **node) && choice.placeholders.binary_search(node).is_err();
+            let unknown = |node: &&u32| is_unknown(state, **node) && choice.placeholders.binary_search(node).is_err();
             wanted.extend(choice.nodes.iter().filter(unknown).map(|node| (contexts[*index], *node)));
         }
         wanted.par_sort_unstable();
@@ -319,15 +315,14 @@ impl Workspace {
         let state = self.states[question.0].as_ref();
         let origin =
             state.map_or_else(|_| Arc::new(Origin::Folder(self.root.clone())), |state| state.walked.origin.clone());
-        problems
-            .or(ContextFiles {
-                snapshot: Snapshot::new(Arc::clone(&outcome.files), origin)
-                    .with_placeholders(Arc::clone(&outcome.placeholders)),
-                dropped: outcome.dropped,
-                first_dropped: outcome.first_dropped.clone(),
-                reasons: outcome.reasons.clone(),
-                warnings: outcome.warnings.clone(),
-            })
+        problems.or(ContextFiles {
+            snapshot: Snapshot::new(Arc::clone(&outcome.files), origin)
+                .with_placeholders(Arc::clone(&outcome.placeholders)),
+            dropped: outcome.dropped,
+            first_dropped: outcome.first_dropped.clone(),
+            reasons: outcome.reasons.clone(),
+            warnings: outcome.warnings.clone(),
+        })
     }
 }
 

@@ -14,7 +14,6 @@ use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
 use crate::event::{Receipt, RunOutcome};
 use crate::exec::assemble::Cache;
-use crate::exec::buildkit::Address;
 use crate::plan::{Action, Executor, Plan, stale};
 use crate::registry::ContentStore;
 use crate::report::{Human, JsonLines, Reporter, plan_text};
@@ -74,11 +73,7 @@ fn write_lock(planned: &Planned) -> Result<(), Failure> {
 }
 
 async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArguments) -> Result<Receipt, Failure> {
-    let address = match &arguments.buildkit {
-        Some(text) => Address::parse(text)
-            .map_err(|error| Failure::wrong(error.to_string(), "use unix:///path or tcp://host:port"))?,
-        None => Address::DialStdio { builder: arguments.builder.clone() },
-    };
+    let address = arguments.builder.address()?;
     let Planned { loaded, prepared, registries, repositories, plan } = planned;
     let state = loaded.workspace.make_state_folder().map_err(|error| {
         Failure::surroundings(
@@ -123,7 +118,7 @@ async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArgumen
 }
 
 /// The first Ctrl-C (or SIGTERM) ends builds and pushes and lets the tag phase finish; the second ends the program.
-async fn interrupt(cancel: CancellationToken) {
+pub async fn interrupt(cancel: CancellationToken) {
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
     let mut next = async || match &mut terminated {
         Some(terminated) => {

@@ -119,7 +119,7 @@ pub async fn make_plan(settings: &Settings, choose: &Choose, outputs: &[String])
     Ok(Planned { plan, prepared, registries, repositories, loaded })
 }
 
-fn repositories(loaded: &Loaded, client: &Client) -> Repositories {
+pub fn repositories(loaded: &Loaded, client: &Client) -> Repositories {
     let (client, project, root) = (client.clone(), loaded.project.clone(), loaded.workspace.root().to_owned());
     Repositories::new(Box::new(move |registry, repository| open(&client, &project, &root, registry, repository)))
 }

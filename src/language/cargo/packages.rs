@@ -58,9 +58,9 @@ impl Cargo<'_> {
 
     /// The package at a path that a manifest names.
     fn at(&self, base: &RelPath, written: &str) -> Result<RelPath, String> {
-        join(base, written)
-            .filter(|folder| self.packages.by_folder.contains_key(folder))
-            .ok_or_else(|| format!("`{}` depends on `{written}`, which is no package of the context", base.join(b"Cargo.toml")))
+        join(base, written).filter(|folder| self.packages.by_folder.contains_key(folder)).ok_or_else(|| {
+            format!("`{}` depends on `{written}`, which is no package of the context", base.join(b"Cargo.toml"))
+        })
     }
 
     /// Packages of which the files of this one include something.
@@ -119,7 +119,11 @@ impl Rules for Cargo<'_> {
     }
 
     fn label(&self, folder: &RelPath) -> String {
-        self.packages.by_folder.get(folder).and_then(|manifest| manifest.name.clone()).unwrap_or_else(|| folder.to_string())
+        self.packages
+            .by_folder
+            .get(folder)
+            .and_then(|manifest| manifest.name.clone())
+            .unwrap_or_else(|| folder.to_string())
     }
 
     fn needs(&self, folder: &RelPath) -> Result<Vec<RelPath>, String> {
@@ -147,4 +151,3 @@ impl Rules for Cargo<'_> {
         Vec::new()
     }
 }
-

@@ -33,7 +33,9 @@ fn workspace(api: &str) -> Memory {
 
 #[test]
 fn dependencies_stay_and_targets_of_others_become_placeholders() {
-    let memory = workspace("[package]\nname = 'api'\n[dependencies]\ndb = { path = '../db' }\n[dev-dependencies]\nweb = { path = '../web' }\n");
+    let memory = workspace(
+        "[package]\nname = 'api'\n[dependencies]\ndb = { path = '../db' }\n[dev-dependencies]\nweb = { path = '../web' }\n",
+    );
     let closure = ask(&memory, CARGO, &["crates/api"]).unwrap();
     assert_eq!(
         paths(&memory, &closure.dropped),
@@ -81,7 +83,10 @@ fn patches_and_inclusions_reach_other_packages() {
     };
     let patched = files("[workspace]\n[patch.crates-io]\nrand = { path = 'third/rand' }\n", "");
     assert_eq!(dropped(&patched, CARGO, &["api"]), "web/src/page.rs");
-    for main in ["#[path = \"../../web/src/page.rs\"]\nmod page;", "include!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/../web/src/page.rs\"));"] {
+    for main in [
+        "#[path = \"../../web/src/page.rs\"]\nmod page;",
+        "include!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/../web/src/page.rs\"));",
+    ] {
         assert_eq!(dropped(&files("[workspace]\n", main), CARGO, &["api"]), "third/rand/src/inner.rs", "{main}");
     }
 }
@@ -110,6 +115,8 @@ fn doubts_and_problems() {
         ask_of(&[api], "api").unwrap().whole.unwrap(),
         "`api/Cargo.toml` depends on `../../x`, which is no package of the context"
     );
-    assert!(ask_of(&[api, ("x/Cargo.toml", "[package")], "api").unwrap().whole.unwrap().starts_with("`x/Cargo.toml`: "));
+    assert!(
+        ask_of(&[api, ("x/Cargo.toml", "[package")], "api").unwrap().whole.unwrap().starts_with("`x/Cargo.toml`: ")
+    );
     assert_eq!(ask_of(&[api], "apo").unwrap_err(), "missing-package: `apo` is no Cargo package of the context");
 }

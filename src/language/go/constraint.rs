@@ -47,19 +47,68 @@ pub(super) struct Tags<'a> {
 ///
 /// Source: Go's `internal/syslist`; the list is only ever added to.
 const SYSTEMS: &[&str] = &[
-    "aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux", "nacl", "netbsd", "openbsd",
-    "plan9", "solaris", "wasip1", "windows", "zos",
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "js",
+    "linux",
+    "nacl",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "solaris",
+    "wasip1",
+    "windows",
+    "zos",
 ];
 
 /// The systems for which the tag `unix` holds. Source: Go's `internal/syslist`.
 const UNIX: &[&str] = &[
-    "aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "linux", "netbsd", "openbsd", "solaris",
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "linux",
+    "netbsd",
+    "openbsd",
+    "solaris",
 ];
 
 /// Every GOARCH. Source: Go's `internal/syslist`.
 const ARCHITECTURES: &[&str] = &[
-    "386", "amd64", "amd64p32", "arm", "armbe", "arm64", "arm64be", "loong64", "mips", "mipsle", "mips64", "mips64le",
-    "mips64p32", "mips64p32le", "ppc", "ppc64", "ppc64le", "riscv", "riscv64", "s390", "s390x", "sparc", "sparc64", "wasm",
+    "386",
+    "amd64",
+    "amd64p32",
+    "arm",
+    "armbe",
+    "arm64",
+    "arm64be",
+    "loong64",
+    "mips",
+    "mipsle",
+    "mips64",
+    "mips64le",
+    "mips64p32",
+    "mips64p32le",
+    "ppc",
+    "ppc64",
+    "ppc64le",
+    "riscv",
+    "riscv64",
+    "s390",
+    "s390x",
+    "sparc",
+    "sparc64",
+    "wasm",
 ];
 
 impl Tags<'_> {
@@ -124,7 +173,9 @@ impl Tags<'_> {
             parts.pop();
         }
         match parts[..] {
-            [.., os, arch] if SYSTEMS.contains(&os) && ARCHITECTURES.contains(&arch) => all([self.tag(os), self.tag(arch)]),
+            [.., os, arch] if SYSTEMS.contains(&os) && ARCHITECTURES.contains(&arch) => {
+                all([self.tag(os), self.tag(arch)])
+            }
             [.., one] if SYSTEMS.contains(&one) || ARCHITECTURES.contains(&one) => self.tag(one),
             _ => Truth::Yes,
         }

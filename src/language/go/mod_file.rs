@@ -44,7 +44,10 @@ impl ModFile {
                 let Some(arrow) = words.iter().position(|word| *word == "=>") else { return };
                 // A folder has no version after it and begins like a path.
                 if let ([path, ..], [folder]) = (&words[..arrow], &words[arrow + 1..])
-                    && (folder.starts_with("./") || folder.starts_with("../") || folder.starts_with('/') || is_dots(folder))
+                    && (folder.starts_with("./")
+                        || folder.starts_with("../")
+                        || folder.starts_with('/')
+                        || is_dots(folder))
                 {
                     self.replaces.push(((*path).to_owned(), (*folder).to_owned()));
                 }

@@ -23,7 +23,8 @@ pub(in crate::language) fn close(question: &Question<'_>, sources: &dyn Sources)
     let mut reasons = Reasons::new(Scope::GoFiles);
     for (package, place) in question.inputs.packages.iter().zip(question.places) {
         let absent = |why: &str| {
-            let help = "name the folder of a package, relative to this file: `go: ./cmd/api`, or `./cmd/...` for all below";
+            let help =
+                "name the folder of a package, relative to this file: `go: ./cmd/api`, or `./cmd/...` for all below";
             missing(package, format!("`{}` is no Go package of the context: {why}", package.value.written), help)
         };
         let place = place.as_ref().ok_or_else(|| absent("it lies outside"))?;

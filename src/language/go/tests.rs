@@ -26,10 +26,16 @@ fn the_reason_is_the_shortest_chain_of_imports() {
     let memory = Memory::new([
         MOD,
         ("cmd/thumb/main.go", "package main\nimport \"example.com/app/internal/img\"\nimport \"example.com/app/log\""),
-        ("internal/img/img.go", "package img\nimport _ \"example.com/app/internal/img/codec\"\nimport _ \"embed\"\n//go:embed logo.png\n"),
+        (
+            "internal/img/img.go",
+            "package img\nimport _ \"example.com/app/internal/img/codec\"\nimport _ \"embed\"\n//go:embed logo.png\n",
+        ),
         ("internal/img/logo.png", "x"),
         ("internal/img/readme.md", "x"),
-        ("internal/img/codec/c.go", "package codec\nimport _ \"example.com/app/log\"\nimport _ \"example.com/app/deep\""),
+        (
+            "internal/img/codec/c.go",
+            "package codec\nimport _ \"example.com/app/log\"\nimport _ \"example.com/app/deep\"",
+        ),
         ("deep/d.go", "package deep"),
         ("log/log.go", "package log"),
     ]);
@@ -87,7 +93,10 @@ fn doubts_keep_everything() {
         "`cmd/main.go` imports `example.com/app/gen`, which is not there: the build may generate it"
     );
     assert_eq!(whole(&[MOD, other, ("cmd/main.go", "package")]), "`cmd/main.go`: the package clause names nothing");
-    assert_eq!(whole(&[MOD, other, ("cmd/main.go", "package main"), ("cmd/x.go", "->../x.go")]), "`cmd/x.go` is a link");
+    assert_eq!(
+        whole(&[MOD, other, ("cmd/main.go", "package main"), ("cmd/x.go", "->../x.go")]),
+        "`cmd/x.go` is a link"
+    );
     assert!(whole(&[MOD, other, ("cmd/main.go", "package main\nimport _ \"../x\"")]).contains("not one of a module"));
     assert_eq!(whole(&[("go.mod", "->x"), ("cmd/main.go", "package main")]), "`go.mod` is a link");
     let embeds = "package main\nimport _ \"embed\"\n//go:embed [\n";
@@ -96,8 +105,10 @@ fn doubts_keep_everything() {
 
 #[test]
 fn a_package_that_is_not_there_is_a_problem() {
-    let refused = |files: &[(&str, &str)], package: &str| ask(&Memory::new(files.iter().copied()), &[package]).unwrap_err();
-    let files = [MOD, ("cmd/main.go", "package main"), ("tests/x_test.go", "package x"), ("win/x_windows.go", "package x")];
+    let refused =
+        |files: &[(&str, &str)], package: &str| ask(&Memory::new(files.iter().copied()), &[package]).unwrap_err();
+    let files =
+        [MOD, ("cmd/main.go", "package main"), ("tests/x_test.go", "package x"), ("win/x_windows.go", "package x")];
     assert_eq!(
         refused(&files, "cmdd"),
         "missing-package: `cmdd` is no Go package of the context: there is no such folder"
@@ -136,7 +147,10 @@ fn what_downloaded_modules_may_import_stays() {
         "libs/util/u.go other/x.go third/lib/x.go third/lib/y/y.go"
     );
     // The module from elsewhere may be what wants the replaced one.
-    assert_eq!(dropped(&files("package main\nimport _ \"github.com/aws/sdk/s3\""), &["cmd"]), "libs/util/u.go other/x.go");
+    assert_eq!(
+        dropped(&files("package main\nimport _ \"github.com/aws/sdk/s3\""), &["cmd"]),
+        "libs/util/u.go other/x.go"
+    );
     // One of our own owner may import our other modules too, and one of this very repository even the main module.
     assert_eq!(dropped(&files("package main\nimport _ \"github.com/acme/shared\""), &["cmd"]), "other/x.go");
     let sdk = Memory::new([

@@ -33,7 +33,8 @@ impl NpmManifest {
             workspaces: texts(patterns),
             ..Self::default()
         };
-        let kinds = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "overrides", "resolutions"];
+        let kinds =
+            ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "overrides", "resolutions"];
         for kind in kinds {
             let entries = object.get(kind).and_then(Value::as_object).into_iter().flatten();
             let entries = entries.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));

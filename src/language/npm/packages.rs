@@ -184,7 +184,10 @@ impl Patterns {
             let mut set = GlobSetBuilder::new();
             for pattern in patterns.iter().filter(|pattern| pattern.starts_with('!') == negated) {
                 let tidy = pattern.trim_start_matches('!').trim_start_matches("./").trim_end_matches('/');
-                set.add(Glob::new(tidy).map_err(|error| format!("the pattern `{pattern}` of workspaces: {}", error.kind()))?);
+                set.add(
+                    Glob::new(tidy)
+                        .map_err(|error| format!("the pattern `{pattern}` of workspaces: {}", error.kind()))?,
+                );
             }
             set.build().map_err(|error| error.to_string())
         };

@@ -17,7 +17,8 @@ impl ScriptFile {
     /// Finds every string that follows `from`, `import` or `require`, and every path that leads upward. One in a comment is taken
     /// too, which does no harm.
     pub fn parse(text: &str) -> Self {
-        let mut packages: Vec<String> = text.match_indices(['"', '\'', '`']).filter_map(|(at, _)| package(text, at)).collect();
+        let mut packages: Vec<String> =
+            text.match_indices(['"', '\'', '`']).filter_map(|(at, _)| package(text, at)).collect();
         packages.sort_unstable();
         packages.dedup();
         let mut upward: Vec<String> = upward_paths(text).into_iter().map(str::to_owned).collect();

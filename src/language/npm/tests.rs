@@ -5,7 +5,8 @@ use crate::path::RelPath;
 use crate::project::Language;
 
 const NPM: Language = Language::Npm;
-const ROOT: (&str, &str) = ("package.json", r#"{"name": "root", "private": true, "workspaces": ["packages/*", "!packages/gone"]}"#);
+const ROOT: (&str, &str) =
+    ("package.json", r#"{"name": "root", "private": true, "workspaces": ["packages/*", "!packages/gone"]}"#);
 
 /// A workspace `web` with this manifest and this source, `ui`, which needs `icons`, and `api`, which nobody needs.
 fn repository(web: &'static str, source: &'static str) -> Memory {
@@ -78,7 +79,10 @@ fn pnpm_tsconfig_and_scripts_at_install() {
         ("apps/web/tsconfig.json", r#"{"references": [{"path": "../deep/lib"}]} // x"#),
         ("apps/deep/lib/package.json", r#"{"name": "lib"}"#),
         ("apps/deep/lib/l.ts", ""),
-        ("apps/native/package.json", r#"{"name": "native", "scripts": {"postinstall": "node build.js"}, "dependencies": {"gyp": "*"}}"#),
+        (
+            "apps/native/package.json",
+            r#"{"name": "native", "scripts": {"postinstall": "node build.js"}, "dependencies": {"gyp": "*"}}"#,
+        ),
         ("apps/native/build.js", ""),
         ("apps/gyp/package.json", r#"{"name": "gyp"}"#),
         ("apps/gyp/g.js", ""),

@@ -13,7 +13,8 @@ use crate::problem::Problem;
 use crate::project::Language;
 
 /// Names at the top of a project that are no modules which another project imports.
-const NO_MODULES: &[&str] = &["setup", "conftest", "tests", "test", "docs", "examples", "scripts", "noxfile", "tasks", "__init__"];
+const NO_MODULES: &[&str] =
+    &["setup", "conftest", "tests", "test", "docs", "examples", "scripts", "noxfile", "tasks", "__init__"];
 
 /// The Python files of the context that belong to projects which those of the question are not made from.
 ///
@@ -45,7 +46,9 @@ fn provided(all: &Units<'_, PythonProject>, sources: &dyn Sources) -> BTreeMap<S
     for node in sources.named_like(Language::Python) {
         let path = &sources.tree().nodes()[*node as usize].path;
         let Some(owner) = all.owner(path) else { continue };
-        let Some(inner) = path.relative_to(&owner).and_then(|inner| inner.as_str().map(str::to_owned)) else { continue };
+        let Some(inner) = path.relative_to(&owner).and_then(|inner| inner.as_str().map(str::to_owned)) else {
+            continue;
+        };
         let inner = inner.strip_prefix("src/").unwrap_or(&inner);
         let name = inner.split(['/', '.']).next().unwrap_or_default();
         if !NO_MODULES.contains(&name) && !provided.get(name).is_some_and(|owners| owners.contains(&owner)) {
@@ -77,7 +80,8 @@ impl Python<'_> {
             let path = &tree.nodes()[node].path;
             let is_list = path.name().ends_with(b".txt") || path.name().ends_with(b".in");
             let near = path.relative_to(folder).is_some_and(|inner| {
-                inner.name().starts_with(b"requirements") || inner.name().starts_with(b"constraints")
+                inner.name().starts_with(b"requirements")
+                    || inner.name().starts_with(b"constraints")
                     || inner.as_bytes().starts_with(b"requirements/")
             });
             if is_list && near && self.all.owner(path).as_ref() == Some(folder) {

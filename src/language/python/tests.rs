@@ -95,6 +95,9 @@ fn doubts_and_problems() {
     let memory = small("[project", "", "");
     assert!(ask(&memory, PYTHON, &["api"]).unwrap().whole.unwrap().starts_with("`services/api/pyproject.toml`: "));
     let memory = small(API, "", "");
-    assert_eq!(ask(&memory, PYTHON, &["apo"]).unwrap_err(), "missing-package: `apo` is no Python project of the context");
+    assert_eq!(
+        ask(&memory, PYTHON, &["apo"]).unwrap_err(),
+        "missing-package: `apo` is no Python project of the context"
+    );
     assert_eq!(ask(&memory, PYTHON, &["."]).unwrap_err(), "missing-package: `.` is no Python project of the context");
 }
