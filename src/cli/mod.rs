@@ -64,7 +64,7 @@ pub fn main() -> ExitCode {
 
 async fn run(command: &Command, settings: &Settings) -> Result<Exit, Failure> {
     match command {
-        Command::Check => commands::check(settings).await,
+        Command::Check(arguments) => commands::check(settings, arguments).await,
         Command::Show => commands::show(settings).await,
         Command::Plan(arguments) => commands::plan(settings, arguments).await,
         Command::Apply(arguments) => commands::apply(settings, arguments).await,

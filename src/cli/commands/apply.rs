@@ -15,7 +15,6 @@ use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
 use crate::event::{Receipt, RunOutcome};
 use crate::exec::assemble::Cache;
-use crate::exec::buildkit::Address;
 use crate::plan::{Action, Executor, Plan, Reason, stale};
 use crate::registry::ContentStore;
 use crate::report::{Human, JsonLines, Reporter, plan_text};
@@ -109,11 +108,7 @@ fn write_lock(planned: &Planned) -> Result<(), Failure> {
 /// # Errors
 /// What is missing before the first effect: a builder, a folder that can be written.
 pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArguments) -> Result<Receipt, Failure> {
-    let address = match &arguments.buildkit {
-        Some(text) => Address::parse(text)
-            .map_err(|error| Failure::wrong(error.to_string(), "use unix:///path or tcp://host:port"))?,
-        None => Address::DialStdio { builder: arguments.builder.clone() },
-    };
+    let address = arguments.builder.address()?;
     let Planned { loaded, prepared, registries, repositories, sources, history, plan } = planned;
     let state = loaded.workspace.make_state_folder().map_err(|error| {
         Failure::surroundings(
@@ -163,7 +158,7 @@ pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArg
 }
 
 /// The first Ctrl-C (or SIGTERM) ends builds and pushes and lets the tag phase finish; the second ends the program.
-async fn interrupt(cancel: CancellationToken) {
+pub async fn interrupt(cancel: CancellationToken) {
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
     let mut next = async || match &mut terminated {
         Some(terminated) => {

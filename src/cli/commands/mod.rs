@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod inputs;
+mod narrowing;
 mod plan;
 mod print;
 #[cfg(test)]
