@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::publish::Fresh;
 use crate::digest::Digest;
 use crate::event::Outcome;
 use crate::platform::Platform;
@@ -19,4 +20,12 @@ pub struct Made {
     pub stored: bool,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+impl Made {
+    /// What was built and is published nowhere.
+    pub fn unpublished(fresh: &Fresh) -> Self {
+        let children = fresh.children.clone();
+        Self { digest: fresh.digest, children, held: Vec::new(), stored: true, outcome: Outcome::Built }
+    }
 }

@@ -2,11 +2,13 @@
 //! constructs clients and chooses exit codes.
 
 mod args;
+mod asking;
 mod build_folder;
 mod commands;
 mod exit;
 mod load;
 mod prepare;
+mod promotion;
 mod registries;
 mod settings;
 mod uncommitted;

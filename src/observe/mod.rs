@@ -1,7 +1,10 @@
 //! Asks the registries what a plan must know. Reads only: GET and HEAD.
 
 mod ask;
+mod movers;
 mod outside;
+mod soundness;
 
-pub use ask::{ObserveError, Observer};
+pub use ask::{Notes, ObserveError, Observer};
 pub use outside::{OutsideError, config_of, pin_of};
+pub use soundness::Unsound;

@@ -5,6 +5,8 @@ mod check;
 mod inputs;
 mod plan;
 mod print;
+#[cfg(test)]
+mod publication_tests;
 mod show;
 mod tag;
 mod update;

@@ -18,7 +18,7 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
         return Err(Failure::wrong("the records are in the registry", "leave --offline out"));
     }
     let only = Settings { only: vec![arguments.image.clone()], with_dependents: false, ..settings.clone() };
-    let choose = Choose { allow_dirty: true, rebuild: Vec::new() };
+    let choose = Choose { allow_dirty: true, allow_older: true, ..Choose::default() };
     let planned = make_plan(&only, &choose, &[]).await?;
     let image = planned.loaded.image(&arguments.image)?;
     let work = planned.prepared.images.get(&image.name).ok_or_else(|| unpublished(&arguments.image))?;
