@@ -17,7 +17,7 @@ use crate::fingerprint::Document;
 use crate::oci::{Contents, RawManifest};
 use crate::plan::Step;
 use crate::platform::Platform;
-use crate::registry::{By, Repository, Sent, copy_blobs, push_blobs};
+use crate::registry::{By, Lent, Repository, Sent, copy_blobs, push_blobs};
 
 /// How many blobs of one image are on their way at once.
 const BLOBS_AT_ONCE: usize = 4;
@@ -29,6 +29,8 @@ pub struct Fresh {
     pub digest: Digest,
     /// The manifests of its platforms.
     pub children: BTreeMap<Platform, Digest>,
+    /// Layers of its bases that are not in the store, and who has them.
+    pub lent: Arc<Lent>,
 }
 
 /// Publishes one image.
@@ -72,7 +74,7 @@ impl Publisher<'_> {
         let standing = match &first {
             Some((first, _)) => *first,
             None => {
-                self.send(0, fresh.digest, &[]).await?;
+                self.send(0, fresh, &[]).await?;
                 self.commit(0, fresh.digest, document.clone(), claim).await?
             }
         };
@@ -92,7 +94,7 @@ impl Publisher<'_> {
         made.held.push(0);
         for index in 1..self.step.destinations.len() {
             if made.stored {
-                self.send(index, made.digest, &self.mountable(index)).await?;
+                self.send(index, fresh, &self.mountable(index)).await?;
                 self.commit(index, made.digest, document.clone(), Claim::Settled).await?;
             } else {
                 self.copy_between(&self.repository(0), index, made.digest, &document).await?;
@@ -106,7 +108,8 @@ impl Publisher<'_> {
         let repository = self.repository(0);
         let raw = self.manifest(&repository, digest).await?;
         let children = platforms_of(&raw);
-        Ok(Made { digest, children, held: Vec::new(), stored: false, outcome: Outcome::Adopted })
+        let lent = Arc::default();
+        Ok(Made { digest, children, held: Vec::new(), stored: false, lent, outcome: Outcome::Adopted })
     }
 
     /// Puts the key on an image that is published under its pinned key.
@@ -173,7 +176,8 @@ impl Publisher<'_> {
     }
 
     /// Blobs and manifests, by digest.
-    async fn send(&self, index: usize, digest: Digest, mount_from: &[String]) -> Result<(), ApplyError> {
+    async fn send(&self, index: usize, fresh: &Fresh, mount_from: &[String]) -> Result<(), ApplyError> {
+        let digest = fresh.digest;
         let repository = self.repository(index);
         let reference = self.step.destinations[index].reference.clone();
         let (bytes, layers) = self.size(digest).await?;
@@ -183,7 +187,8 @@ impl Publisher<'_> {
         let limit = self.image.image.push_timeout;
         let what = format!("pushing {image} to {repository}");
         let push = async {
-            let sent = push_blobs(&repository, &self.shared.store, &digest, mount_from, BLOBS_AT_ONCE).await;
+            let sent =
+                push_blobs(&repository, (&self.shared.store, &fresh.lent), &digest, mount_from, BLOBS_AT_ONCE).await;
             self.put_manifests(index, sent.map_err(ApplyError::registry(what.clone()))?, &what).await
         };
         tokio::select! {

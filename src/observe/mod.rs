@@ -3,8 +3,10 @@
 mod ask;
 mod movers;
 mod outside;
+mod remote;
 mod soundness;
 
 pub use ask::{Notes, ObserveError, Observer};
 pub use outside::{OutsideError, config_of, pin_of};
+pub use remote::{RemoteError, pin_of_file, pin_of_repository};
 pub use soundness::Unsound;

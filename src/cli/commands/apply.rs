@@ -10,10 +10,11 @@ use crate::apply::{Builder, Events, Options, Rules, Work, run};
 use crate::cli::args::{ApplyArguments, Choose};
 use crate::cli::build_folder::BuildFolder;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::prepare::LOCK;
+use crate::cli::pins::LOCK;
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
 use crate::event::{Receipt, RunOutcome};
+use crate::exec::assemble::Cache;
 use crate::exec::buildkit::Address;
 use crate::plan::{Action, Executor, Plan, Reason, stale};
 use crate::registry::ContentStore;
@@ -128,6 +129,7 @@ pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArg
         repositories,
         client: registries.client.clone(),
         buildkit: Builder::new(address, registries.credentials),
+        cache: Arc::new(Cache::in_folder(state.join("cache").join("assemble"))),
         root: loaded.workspace.root().to_owned(),
         sources,
         history: Arc::new(history),

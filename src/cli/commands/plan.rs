@@ -7,7 +7,7 @@ use crate::cli::args::{Choose, PlanArguments};
 use crate::cli::asking::Asking;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::{Loaded, load};
-use crate::cli::prepare::{LOCK, Prepared, prepare};
+use crate::cli::prepare::{Prepared, prepare};
 use crate::cli::promotion::{Promotion, repositories};
 use crate::cli::registries::Registries;
 use crate::cli::settings::Settings;
@@ -72,8 +72,8 @@ fn say_pins(planned: &Planned, settings: &Settings) {
     if planned.prepared.added.is_empty() || settings.quiet {
         return;
     }
-    for (reference, platform, digest) in &planned.prepared.added {
-        eprint(&format!("{reference} for {platform} is not in {LOCK} yet: taken as {}\n", digest.short()));
+    for added in &planned.prepared.added {
+        eprint(&format!("{added}\n"));
     }
 }
 
