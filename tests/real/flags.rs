@@ -1,7 +1,7 @@
 //! `--only`, `--with-dependents`, `--build-only`, `--jobs`.
 
 use orchestrate::event::Kind;
-use orchestrate::plan::{Action, Plan};
+use orchestrate::plan::{Action, Executor, Plan};
 
 use crate::events::Events;
 use crate::place::{Place, with};
@@ -63,13 +63,15 @@ fn chosen(plan: &Plan) -> Vec<&str> {
     plan.images.iter().filter(|step| step.chosen).map(|step| step.name.as_str()).collect()
 }
 
-/// The most images that were built at once, and the most by weight.
+/// The most images that BuildKit built at once, and the most by weight. What is assembled is not counted: no program runs.
 fn at_once(events: &Events, plan: &Plan) -> (usize, u32) {
     let weight = |name: &str| plan.images.iter().find(|step| step.name.as_str() == name).unwrap().weight;
     let (mut running, mut most, mut heaviest) = (Vec::new(), 0, 0);
     for event in &events.0 {
         match &event.event {
-            Kind::StepStarted { image, action: Action::Build, .. } => running.push(image.to_string()),
+            Kind::StepStarted { image, action: Action::Build, executor: Executor::Buildkit } => {
+                running.push(image.to_string())
+            }
             Kind::StepFinished { image, .. } => running.retain(|name| name != image.as_str()),
             _ => continue,
         }
