@@ -93,8 +93,8 @@ pub async fn push_image(
     sent.put_manifests(to).await
 }
 
-/// The first half of [`push_image`]: the blobs alone. [`Sent::put_manifests`] is the second. Blobs that are not in the store are lent: each
-/// of those is mounted from the repository that has it, where that is on the same host, else streamed from there.
+/// The first half of [`push_image`], for an image some of whose blobs may not be in the store: each of those is mounted from the
+/// repository that has it, where that is on the same host, else streamed from there. [`Sent::put_manifests`] is the second half.
 ///
 /// # Errors
 /// As [`push_image`]; and if a repository that lends cannot be read.

@@ -138,7 +138,11 @@ fn blocker_text(blocker: &Blocker) -> String {
 fn summary(plan: &Plan, style: Style) -> String {
     let count = |action| plan.images.iter().filter(|step| step.action == action).count();
     if !plan.has_changes() {
-        return style.good(&format!("nothing to do: {} images are as they should be", plan.images.len()));
+        let images = match plan.images.len() {
+            1 => "1 image is as it should be".to_owned(),
+            many => format!("{many} images are as they should be"),
+        };
+        return style.good(&format!("nothing to do: {images}"));
     }
     format!(
         "{} {} to build, {} to copy, {} to tag, {} to keep",
