@@ -70,7 +70,7 @@ fn at_once(events: &Events, plan: &Plan) -> (usize, u32) {
     for event in &events.0 {
         match &event.event {
             Kind::StepStarted { image, action: Action::Build, executor: Executor::Buildkit } => {
-                running.push(image.to_string())
+                running.push(image.to_string());
             }
             Kind::StepFinished { image, .. } => running.retain(|name| name != image.as_str()),
             _ => continue,
