@@ -135,7 +135,7 @@ fn facts(git: &GitState) -> GitFacts {
 
 /// A file that cannot be read.
 pub fn unreadable(error: &workspace::Error) -> Failure {
-    Failure::wrong(error.to_string(), "check that it is there and that you may read it")
+    Failure::wrong(error.to_string(), error.help())
 }
 
 impl Loaded {
