@@ -11,6 +11,7 @@ mod events;
 mod made;
 mod make;
 mod publish;
+mod remove;
 mod run;
 mod schedule;
 mod sources;
@@ -20,6 +21,7 @@ mod work;
 
 pub use error::ApplyError;
 pub use events::Events;
+pub use remove::remove;
 pub use run::{Options, run};
 pub use sources::Sources;
 pub use work::{Builder, ImageWork, PlatformWork, Repositories, Rules, Work};

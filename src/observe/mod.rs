@@ -4,7 +4,9 @@ mod ask;
 mod movers;
 mod outside;
 mod soundness;
+mod stock;
 
 pub use ask::{Notes, ObserveError, Observer};
 pub use outside::{OutsideError, config_of, pin_of};
 pub use soundness::Unsound;
+pub use stock::stock_of;

@@ -30,7 +30,7 @@ mod walk;
 pub use error::Error;
 pub use files::{Because, ContextFiles, ContextRequest};
 pub use git::{GitState, git_state, is_ancestor};
-pub use history::{Age, History};
+pub use history::{Age, History, commit_times};
 pub use open::{IgnoreFile, STATE_FOLDER, Workspace};
 pub use snapshot::{Origin, Snapshot};
 pub use stat::FileStat;

@@ -5,10 +5,16 @@ mod check;
 mod inputs;
 mod plan;
 mod print;
+mod prune;
 #[cfg(test)]
 mod publication_tests;
 mod show;
+mod sizes;
+#[cfg(test)]
+mod storage_tests;
 mod tag;
+#[cfg(test)]
+mod testing;
 mod update;
 mod why;
 
@@ -17,7 +23,9 @@ pub use check::check;
 pub use inputs::inputs;
 pub use plan::plan;
 pub use print::{completions, graph, schema};
+pub use prune::prune;
 pub use show::show;
+pub use sizes::sizes;
 pub use tag::tag;
 pub use update::update;
 pub use why::why;

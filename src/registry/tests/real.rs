@@ -5,8 +5,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::testing::skipped;
 use super::super::{Client, DockerCredentials, DockerEnvironment, RepositoryName, Settings};
-use super::operations::{all_operations, skipped};
+use super::operations::all_operations;
 
 struct Server(Child);
 
