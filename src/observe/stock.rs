@@ -37,7 +37,7 @@ pub async fn stock_of(repository: &Repository) -> Result<Stock, Error> {
     let mut queue: Vec<Digest> = stock.tags.values().copied().collect();
     while !queue.is_empty() {
         queue.retain(|digest| known.insert(*digest));
-        let read = stream::iter(queue.drain(..).collect::<Vec<_>>())
+        let read = stream::iter(std::mem::take(&mut queue))
             .map(|digest| read(repository, digest, belongs.get(&digest).copied()));
         let read: Vec<Option<Read>> = read.buffer_unordered(AT_ONCE).try_collect().await?;
         for Read { digest, item, leads } in read.into_iter().flatten() {
