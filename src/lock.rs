@@ -20,6 +20,9 @@ pub struct Lock {
     /// Outside images, by reference and platform: the digest of the platform's own manifest.
     #[serde(default)]
     images: BTreeMap<Reference, BTreeMap<Platform, Digest>>,
+    /// What ADD fetches, by address: the digest of a file, the commit of a repository.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    remotes: BTreeMap<String, String>,
     /// Generations of images with `rebuild_every`, by image.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     generations: BTreeMap<String, u64>,
@@ -27,7 +30,7 @@ pub struct Lock {
 
 impl Default for Lock {
     fn default() -> Self {
-        Self { version: VERSION, images: BTreeMap::new(), generations: BTreeMap::new() }
+        Self { version: VERSION, images: BTreeMap::new(), remotes: BTreeMap::new(), generations: BTreeMap::new() }
     }
 }
 
@@ -38,9 +41,9 @@ impl Lock {
     /// One problem, if it is not a lock file of this version.
     pub fn parse(source: &Source) -> Result<Self, Problems> {
         let problem = |error: &serde_json::Error| {
-            let offset = offset_of(source.text(), error.line(), error.column());
+            let (start, length) = word_at(source.text(), error.line(), error.column());
             Problem::error(Code::BadLock, format!("this is not a lock file: {}", plain(error)))
-                .at(&source.at(offset, 1), "")
+                .at(&source.at(start, length), "")
                 .help("take it from version control again, or delete it and run `orchestrate update`")
         };
         let lock: Self = serde_json::from_str(source.text()).map_err(|error| Problems::from(problem(&error)))?;
@@ -86,6 +89,21 @@ impl Lock {
         self.images.retain(|_, pins| !pins.is_empty());
     }
 
+    /// The pin of what ADD fetches from an address: `sha256:...` of a file, the commit of a repository.
+    pub fn remote(&self, url: &str) -> Option<&str> {
+        self.remotes.get(url).map(String::as_str)
+    }
+
+    /// Pins what ADD fetches from an address.
+    pub fn set_remote(&mut self, url: impl Into<String>, pin: impl Into<String>) {
+        self.remotes.insert(url.into(), pin.into());
+    }
+
+    /// Keeps only the addresses that `keep` wants.
+    pub fn retain_remotes(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.remotes.retain(|url, _| keep(url));
+    }
+
     /// The generation of an image with `rebuild_every`; 0 until it is raised for the first time.
     pub fn generation(&self, image: &str) -> u64 {
         self.generations.get(image).copied().unwrap_or(0)
@@ -103,9 +121,12 @@ fn plain(error: &serde_json::Error) -> String {
     text.split(" at line ").next().unwrap_or(&text).to_owned()
 }
 
-fn offset_of(text: &str, line: usize, column: usize) -> usize {
+/// Offset and length of what serde_json complains of: the text in quotes that ends at this line and column, else one character.
+fn word_at(text: &str, line: usize, column: usize) -> (usize, usize) {
     let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    (start + column.saturating_sub(1)).min(text.len().saturating_sub(1))
+    let end = (start + column.saturating_sub(1)).min(text.len().saturating_sub(1));
+    let opening = text.get(start..end).filter(|_| text[end..].starts_with('"')).and_then(|before| before.rfind('"'));
+    opening.map_or((end, 1), |at| (start + at, end + 1 - (start + at)))
 }
 
 #[cfg(test)]
@@ -119,12 +140,14 @@ mod tests {
         let platform: Platform = "linux/arm64".parse().unwrap();
         lock.set(reference.clone(), platform.clone(), Digest::of(b"x"));
         lock.raise_generation("base");
+        lock.set_remote("https://example.com/x", "sha256:0");
         let text = lock.render();
         let again = Lock::parse(&Source::new("deploy.lock", text.clone())).unwrap();
         assert_eq!(again, lock);
         assert_eq!(again.render(), text);
         assert_eq!(again.pin(&reference, &platform), Some(Digest::of(b"x")));
         assert_eq!(again.generation("base"), 1);
+        assert_eq!(again.remote("https://example.com/x"), Some("sha256:0"));
         lock.retain(|_, _| false);
         assert_eq!(lock.pins().count(), 0);
     }
@@ -135,5 +158,9 @@ mod tests {
             let problems = Lock::parse(&Source::new("deploy.lock", text)).unwrap_err();
             assert_eq!(problems.sorted()[0].code, Code::BadLock, "{text}");
         }
+        let text = "{\n  \"version\": 1,\n  \"imagse\": {}\n}";
+        let problems = Lock::parse(&Source::new("deploy.lock", text)).unwrap_err();
+        let place = &problems.sorted()[0].labels[0].location;
+        assert_eq!((place.line_column(), place.span.length), ((3, 3), "\"imagse\"".len()));
     }
 }

@@ -48,14 +48,15 @@ impl Publisher<'_> {
         Ok(document.map(|document| (found.digest, document)))
     }
 
-    /// Record, read-back, key tag, read-back: gives the digest that stands under the key afterwards. `document` is what is attached where
-    /// the image was not built by this run.
+    /// Record, read-back, key tag, read-back: gives the digest that stands under the key afterwards. `near` are repositories on the same host
+    /// that may have the same record.
     pub(super) async fn commit(
         &self,
         index: usize,
         digest: Digest,
         document: Document,
         claim: Claim,
+        near: &[String],
     ) -> Result<Digest, ApplyError> {
         let repository = self.repository(index);
         let raw = self.manifest(&repository, digest).await?;
@@ -69,7 +70,7 @@ impl Publisher<'_> {
         };
         let pinned = document.pinned.filter(|pinned| *pinned != self.step.key);
         for tag in pinned.iter().chain([&self.step.key]).map(Key::tag) {
-            let attached = repository.attach_record(&raw.descriptor(), &tag, &document.to_bytes()).await;
+            let attached = repository.attach_record_from(&raw.descriptor(), &tag, &document.to_bytes(), near).await;
             attached.map_err(failed("attaching the record of", &tag))?;
         }
         self.phase(Phase::Key, index);

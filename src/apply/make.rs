@@ -17,7 +17,7 @@ use crate::name::ImageName;
 use crate::oci::{Descriptor, Index, RawManifest};
 use crate::plan::{self, Action, Plan, Reason, Step};
 use crate::platform::Platform;
-use crate::registry::{By, ContentStore};
+use crate::registry::{By, ContentStore, Lent};
 
 /// What every step of a run shares.
 pub struct Shared {
@@ -71,7 +71,14 @@ async fn stand(publisher: &Publisher<'_>) -> Result<Made, ApplyError> {
         let holds = |publication: &crate::plan::Publication| publication.action != Action::Copy;
         let held = step.destinations.iter().enumerate().filter(|(_, publication)| holds(publication));
         let held = held.map(|(index, _)| index).collect();
-        return Ok(Made { digest, children: BTreeMap::new(), held, stored: false, outcome: Outcome::Kept });
+        return Ok(Made {
+            digest,
+            children: BTreeMap::new(),
+            held,
+            stored: false,
+            lent: Arc::default(),
+            outcome: Outcome::Kept,
+        });
     }
     if let Some(pinned) = home.pinned {
         let built = publisher.sound_at_home(pinned).await?;
@@ -84,12 +91,26 @@ async fn stand(publisher: &Publisher<'_>) -> Result<Made, ApplyError> {
     let mut outcome = if step.action == Action::Tag { Outcome::Tagged } else { Outcome::Kept };
     for (index, publication) in step.destinations.iter().enumerate() {
         if publication.action == Action::Copy {
-            publisher.copy_to(index, digest).await?;
+            limited(publisher, publisher.copy_to(index, digest)).await?;
             outcome = Outcome::Copied;
         }
         held.push(index);
     }
-    Ok(Made { digest, children: BTreeMap::new(), held, stored: false, outcome })
+    Ok(Made { digest, children: BTreeMap::new(), held, stored: false, lent: Arc::default(), outcome })
+}
+
+/// A copy ends with the run, and when it takes longer than a push may.
+async fn limited(
+    publisher: &Publisher<'_>,
+    copy: impl Future<Output = Result<(), ApplyError>>,
+) -> Result<(), ApplyError> {
+    let limit = publisher.image.image.push_timeout;
+    tokio::select! {
+        () = publisher.shared.cancel.cancelled() => Err(ApplyError::Interrupted),
+        copied = tokio::time::timeout(limit, copy) => copied.unwrap_or_else(|_| {
+            Err(ApplyError::Gone(format!("copying {} took longer than {} s", publisher.step.name, limit.as_secs())))
+        }),
+    }
 }
 
 /// The pinned key: the same record with the bases by digest. `None` where it builds on no image of the manifest.
@@ -168,13 +189,21 @@ async fn build_platforms(
     made: &MadeImages,
 ) -> Result<Fresh, ApplyError> {
     let no_cache = step.reasons.contains(&Reason::Forced);
-    let run = BuildRun { store: &shared.store, events: &shared.events, cancel: &shared.cancel, no_cache };
+    let run = BuildRun {
+        executor: step.executor,
+        store: &shared.store,
+        events: &shared.events,
+        cancel: &shared.cancel,
+        no_cache,
+    };
+    let mut lent = Lent::default();
     let mut children = BTreeMap::new();
     let mut entries = Vec::new();
     for platform in image.platforms.keys() {
         let built = build(&shared.work, image, platform, made, &run).await?;
         children.insert(platform.clone(), built.digest);
         entries.push(Descriptor::new(built.media_type.clone(), built.digest, built.size).for_platform(platform));
+        lent.extend(&built.lent);
         for attestation in built.attestations {
             let descriptor = Descriptor::new(attestation.media_type, attestation.digest, attestation.size);
             entries.push(Descriptor { annotations: attestation.annotations, ..descriptor });
@@ -188,5 +217,5 @@ async fn build_platforms(
             kept.map_err(ApplyError::registry(format!("keeping the index of {}", step.name)))?
         }
     };
-    Ok(Fresh { digest, children })
+    Ok(Fresh { digest, children, lent: Arc::new(lent) })
 }

@@ -4,12 +4,16 @@
 //! (keep, copy, adopt, or build), then [`publish`](mod@publish) (blobs, manifest) and [`commit`](mod@commit) (record, key). After all images,
 //! [`verify`](mod@verify) and [`tags`](mod@tags).
 
+mod assemble;
 mod build;
+mod buildkit;
 mod commit;
 mod error;
 mod events;
 mod made;
 mod make;
+mod parents;
+mod pinned;
 mod publish;
 mod remove;
 mod run;

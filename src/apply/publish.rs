@@ -17,7 +17,7 @@ use crate::fingerprint::Document;
 use crate::oci::{Contents, RawManifest};
 use crate::plan::Step;
 use crate::platform::Platform;
-use crate::registry::{By, Repository, copy_image, push_image};
+use crate::registry::{By, Lent, Repository, Sent, copy_blobs, push_blobs};
 
 /// How many blobs of one image are on their way at once.
 const BLOBS_AT_ONCE: usize = 4;
@@ -29,6 +29,8 @@ pub struct Fresh {
     pub digest: Digest,
     /// The manifests of its platforms.
     pub children: BTreeMap<Platform, Digest>,
+    /// Layers of its bases that are not in the store, and who has them.
+    pub lent: Arc<Lent>,
 }
 
 /// Publishes one image.
@@ -72,8 +74,8 @@ impl Publisher<'_> {
         let standing = match &first {
             Some((first, _)) => *first,
             None => {
-                self.send(0, fresh.digest, &[]).await?;
-                self.commit(0, fresh.digest, document.clone(), claim).await?
+                self.send(0, fresh, &[]).await?;
+                self.commit(0, fresh.digest, document.clone(), claim, &[]).await?
             }
         };
         if standing != fresh.digest {
@@ -92,8 +94,9 @@ impl Publisher<'_> {
         made.held.push(0);
         for index in 1..self.step.destinations.len() {
             if made.stored {
-                self.send(index, made.digest, &self.mountable(index)).await?;
-                self.commit(index, made.digest, document.clone(), Claim::Settled).await?;
+                let near = self.near(index, None);
+                self.send(index, fresh, &near).await?;
+                self.commit(index, made.digest, document.clone(), Claim::Settled, &near).await?;
             } else {
                 self.copy_between(&self.repository(0), index, made.digest, &document).await?;
             }
@@ -106,14 +109,15 @@ impl Publisher<'_> {
         let repository = self.repository(0);
         let raw = self.manifest(&repository, digest).await?;
         let children = platforms_of(&raw);
-        Ok(Made { digest, children, held: Vec::new(), stored: false, outcome: Outcome::Adopted })
+        let lent = Arc::default();
+        Ok(Made { digest, children, held: Vec::new(), stored: false, lent, outcome: Outcome::Adopted })
     }
 
     /// Puts the key on an image that is published under its pinned key.
     pub async fn carry(&self, digest: Digest, pinned: Key, built: &Document) -> Result<Made, ApplyError> {
         self.shared.events.send(Kind::Adopted { image: self.step.name.clone(), digest, dropped: None });
         let document = self.kept_document(digest, Some(pinned), built);
-        self.commit(0, digest, document.clone(), Claim::Settled).await?;
+        self.commit(0, digest, document.clone(), Claim::Settled, &[]).await?;
         let mut made = self.adopted(digest).await?;
         made.held.push(0);
         for index in 1..self.step.destinations.len() {
@@ -158,54 +162,60 @@ impl Publisher<'_> {
     ) -> Result<(), ApplyError> {
         let target = self.repository(to);
         self.phase(Phase::Blobs, to);
-        let stats = copy_image(source, &target, &digest, BLOBS_AT_ONCE)
-            .await
-            .map_err(ApplyError::registry(format!("copying {} from {source} to {target}", self.step.name)))?;
-        self.shared.events.send(Kind::BlobsSent {
-            image: self.step.name.clone(),
-            reference: self.step.destinations[to].reference.clone(),
-            sent: stats.blobs_sent,
-            bytes: stats.bytes_sent,
-            mounted: stats.mounted,
-            existing: stats.existing,
-        });
-        self.commit(to, digest, document.clone(), Claim::Settled).await?;
+        let what = format!("copying {} from {source} to {target}", self.step.name);
+        let sent = copy_blobs(source, &target, &digest, BLOBS_AT_ONCE).await;
+        self.put_manifests(to, sent.map_err(ApplyError::registry(what.clone()))?, &what).await?;
+        self.commit(to, digest, document.clone(), Claim::Settled, &self.near(to, Some(source))).await?;
         Ok(())
     }
 
-    /// Repositories of the same image from which another destination may mount blobs.
-    fn mountable(&self, index: usize) -> Vec<String> {
-        let registry = &self.step.destinations[index].registry;
-        let before = self.step.destinations[..index].iter().filter(|other| &other.registry == registry);
-        before.map(|other| other.repository.clone()).collect()
+    /// Repositories of the same image on the same host, from which a destination may mount blobs: a source, and the destinations before it.
+    fn near(&self, index: usize, source: Option<&Repository>) -> Vec<String> {
+        let before: Vec<Arc<Repository>> = (0..index).map(|other| self.repository(other)).collect();
+        let Repository::Remote { name: to, .. } = &*self.repository(index) else { return Vec::new() };
+        let places = source.into_iter().chain(before.iter().map(|repository| &**repository));
+        let paths = places.filter_map(|place| match place {
+            Repository::Remote { name, .. } if name.host == to.host && name.path != to.path => Some(name.path.clone()),
+            _ => None,
+        });
+        paths.collect()
     }
 
     /// Blobs and manifests, by digest.
-    async fn send(&self, index: usize, digest: Digest, mount_from: &[String]) -> Result<(), ApplyError> {
+    async fn send(&self, index: usize, fresh: &Fresh, mount_from: &[String]) -> Result<(), ApplyError> {
+        let digest = fresh.digest;
         let repository = self.repository(index);
         let reference = self.step.destinations[index].reference.clone();
         let (bytes, layers) = self.size(digest).await?;
         let image = self.step.name.clone();
         self.shared.events.send(Kind::Size { image: image.clone(), reference: reference.clone(), bytes, layers });
         self.phase(Phase::Blobs, index);
-        let push = push_image(&repository, &self.shared.store, &digest, mount_from, BLOBS_AT_ONCE);
         let limit = self.image.image.push_timeout;
         let what = format!("pushing {image} to {repository}");
-        let stats = tokio::select! {
-            () = self.shared.cancel.cancelled() => return Err(ApplyError::Interrupted),
-            stats = tokio::time::timeout(limit, push) => match stats {
-                Ok(stats) => stats.map_err(ApplyError::registry(what))?,
-                Err(_) => return Err(ApplyError::Gone(format!("{what} took longer than {} s", limit.as_secs()))),
-            },
+        let push = async {
+            let sent =
+                push_blobs(&repository, (&self.shared.store, &fresh.lent), &digest, mount_from, BLOBS_AT_ONCE).await;
+            self.put_manifests(index, sent.map_err(ApplyError::registry(what.clone()))?, &what).await
         };
+        tokio::select! {
+            () = self.shared.cancel.cancelled() => Err(ApplyError::Interrupted),
+            pushed = tokio::time::timeout(limit, push) => pushed
+                .unwrap_or_else(|_| Err(ApplyError::Gone(format!("{what} took longer than {} s", limit.as_secs())))),
+        }
+    }
+
+    /// Tells what blobs a destination took, and writes the manifests there.
+    async fn put_manifests(&self, index: usize, sent: Sent, what: &str) -> Result<(), ApplyError> {
         self.shared.events.send(Kind::BlobsSent {
-            image,
-            reference,
-            sent: stats.blobs_sent,
-            bytes: stats.bytes_sent,
-            mounted: stats.mounted,
-            existing: stats.existing,
+            image: self.step.name.clone(),
+            reference: self.step.destinations[index].reference.clone(),
+            sent: sent.stats.blobs_sent,
+            bytes: sent.stats.bytes_sent,
+            mounted: sent.stats.mounted,
+            existing: sent.stats.existing,
         });
+        self.phase(Phase::Manifest, index);
+        sent.put_manifests(&self.repository(index)).await.map_err(ApplyError::registry(what))?;
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::sources::Sources;
 use crate::digest::Digest;
+use crate::exec::assemble::Cache;
 use crate::exec::buildkit::{Address, BuildError, Buildkit};
 use crate::fingerprint::Fingerprint;
 use crate::graph::Recipe;
@@ -27,6 +28,8 @@ pub struct Work {
     pub client: Client,
     /// BuildKit.
     pub buildkit: Builder,
+    /// What the embedded builder made and read before.
+    pub cache: Arc<Cache>,
     /// The folder of the manifest.
     pub root: std::path::PathBuf,
     /// Where another profile publishes the images.

@@ -1,5 +1,6 @@
 //! From the files to a graph: everything that can be known without a registry and without reading contexts.
 
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 
 use super::exit::Failure;
@@ -12,7 +13,7 @@ use crate::platform::Platform;
 use crate::problem::{Code, Problem, Problems, Source, did_you_mean};
 use crate::project::{Image, Project, RegistryKind};
 use crate::reference::Reference;
-use crate::workspace::{self, GitState, Workspace};
+use crate::workspace::{self, Changes, GitState, Workspace};
 
 /// What is known of outside bases: their configurations by reference and platform.
 pub type BaseConfigs = BTreeMap<(Reference, Platform), BaseConfig>;
@@ -27,6 +28,8 @@ pub struct Loaded {
     pub git: Option<GitState>,
     /// What is odd and does not stop the run.
     pub warnings: Problems,
+    /// What differs from the commit, once somebody asked.
+    changes: OnceCell<Changes>,
 }
 
 /// The Dockerfiles by path, as text and parsed.
@@ -72,7 +75,7 @@ pub fn load_at(settings: &Settings, change: &dyn Fn(GitFacts) -> GitFacts) -> Re
     })?;
     let (manifest, mut problems) = manifest::parse_all(&source)?;
     let git = workspace::git_state(&settings.root, &settings.environment).map_err(|error| unreadable(&error))?;
-    let choices = Choices {
+    let mut choices = Choices {
         profile: settings.profile.clone(),
         set: settings.set.clone(),
         git: git.as_ref().map(facts).map(change),
@@ -80,18 +83,30 @@ pub fn load_at(settings: &Settings, change: &dyn Fn(GitFacts) -> GitFacts) -> Re
         aws_account: None,
         host_platform: Platform::of_this_machine(),
     };
+    let asks = Cell::new(mentions_dirty(source.text()));
     let read = |path: &str| {
         let source = workspace.read_source(path).map_err(|error| error.to_string())?;
-        Ok(source.map(|source| source.text().to_owned()))
+        let text = source.map(|source| source.text().to_owned());
+        asks.set(asks.get() || text.as_deref().is_some_and(mentions_dirty));
+        Ok(text)
     };
     let glob = |pattern: &str| workspace.glob(pattern).map_err(|error| error.to_string());
-    let resolved = manifest::resolve_all(&manifest, &choices, &Files { read: &read, glob: &glob });
+    let files = Files { read: &read, glob: &glob };
+    let mut resolved = manifest::resolve_all(&manifest, &choices, &files);
+    let changes = OnceCell::new();
+    // `git status` costs as much as all else together, so it runs only where its answer could be seen.
+    if let (true, Some(state), Some(facts)) = (asks.get(), &git, &mut choices.git) {
+        let found = workspace::changes(state).map_err(|error| unreadable(&error))?;
+        facts.dirty = found.any();
+        resolved = manifest::resolve_all(&manifest, &choices, &files);
+        let _ = changes.set(found);
+    }
     problems.append_new(resolved.warnings);
     let project = resolved.project;
     let layouts: Vec<String> = project.registries.values().filter_map(layout_path).collect();
     workspace.leave_out(layouts.iter().map(String::as_str));
     let wrong = problems.has_errors();
-    let loaded = Loaded { workspace, project, git, warnings: problems };
+    let loaded = Loaded { workspace, project, git, warnings: problems, changes };
     if wrong {
         // What can be judged of the rest is said in the same run.
         let (_, later) = loaded.wire_all(settings, &BaseConfigs::new());
@@ -109,13 +124,19 @@ fn layout_path(registry: &crate::project::Registry) -> Option<String> {
     }
 }
 
+/// Whether a text may use `git.dirty`.
+fn mentions_dirty(text: &str) -> bool {
+    text.contains("dirty")
+}
+
+/// What git says, but whether anything differs from the commit: that is asked where it could be seen.
 fn facts(git: &GitState) -> GitFacts {
     GitFacts {
         commit: git.commit.clone(),
         short: git.commit.chars().take(7).collect(),
         branch: git.branch.clone(),
         tag: git.tag.clone(),
-        dirty: git.dirty,
+        dirty: false,
         date: git.date.clone(),
     }
 }
@@ -126,6 +147,19 @@ pub fn unreadable(error: &workspace::Error) -> Failure {
 }
 
 impl Loaded {
+    /// What differs from the commit; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where git refuses.
+    pub fn changes(&self) -> Result<Option<&Changes>, Failure> {
+        let Some(git) = &self.git else { return Ok(None) };
+        if self.changes.get().is_none() {
+            let found = workspace::changes(git).map_err(|error| unreadable(&error))?;
+            let _ = self.changes.set(found);
+        }
+        Ok(self.changes.get())
+    }
+
     /// Reads the Dockerfiles, follows what they build on, and selects.
     ///
     /// # Errors
@@ -212,7 +246,10 @@ impl Loaded {
             }
             match self.workspace.read_source(path) {
                 Ok(Some(source)) => match dockerfile::parse(&source) {
-                    Ok(dockerfile) => drop(parsed.insert(path.clone(), (source, dockerfile))),
+                    Ok(dockerfile) => {
+                        problems.append(dockerfile.warnings.clone());
+                        parsed.insert(path.clone(), (source, dockerfile));
+                    }
                     Err(found) => problems.append(found),
                 },
                 Ok(None) => problems.push(

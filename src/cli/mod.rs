@@ -3,14 +3,18 @@
 
 mod args;
 mod asking;
+mod build_folder;
 mod commands;
+mod contexts;
 mod exit;
 mod load;
+mod pins;
 mod prepare;
 mod promotion;
 mod registries;
 mod repositories;
 mod settings;
+mod uncommitted;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::{Known, Meaning};
-use crate::dockerfile::{self, Analysis, ArgUse, BaseConfig, Dockerfile, ImageUse, ImageUseKind, StageUse};
+use crate::dockerfile::{self, Analysis, ArgUse, BaseConfig, Dockerfile, ImageUse, ImageUseKind, Origin, StageUse};
 use crate::name::ImageName;
 use crate::platform::Platform;
 use crate::problem::{Code, Location, Problem, Problems};
-use crate::project::{Image, NamedContext, Project, TagText};
+use crate::project::{ExecutorChoice, Image, NamedContext, Project, TagText};
 use crate::reference::Reference;
 
 /// An image of the manifest that the build takes at a place.
@@ -44,19 +44,57 @@ pub struct OutsideUse {
 /// What stands for a volatile value where it must not count.
 const VOLATILE: &str = "{volatile}";
 
+/// What stands for a sensitive value where it counts: another value gives another mark, and the mark does not show the value.
+fn sensitive_mark(value: &str) -> String {
+    let hash = blake3::derive_key("orchestrate 2026-11 a sensitive arg in a record", value.as_bytes());
+    format!("{{sensitive {}}}", hex::encode(&hash[..8]))
+}
+
 /// What one image's build does on one platform.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// What its Dockerfile reads and runs.
     pub analysis: Analysis,
-    /// The stages as they count: volatile values replaced by a mark.
+    /// The stages as they count: volatile and sensitive values replaced by marks.
     pub stages: Vec<StageUse>,
-    /// The args as they count: volatile values replaced by a mark.
+    /// The args as they count: volatile and sensitive values replaced by marks.
     pub args: BTreeMap<String, ArgUse>,
     /// Images of the manifest.
     pub parents: Vec<ParentUse>,
     /// Images from outside.
     pub outside: Vec<OutsideUse>,
+}
+
+impl Recipe {
+    /// What of the build needs BuildKit, the first instruction that does; `None` if the embedded builder can do all of it. A function
+    /// of what is written alone, never of what is installed.
+    pub fn needs_buildkit(&self, image: &Image) -> Option<(String, Location)> {
+        if let Some(first) = &self.analysis.first_run {
+            return Some(first.clone());
+        }
+        let on_folder = self.stages.iter().find(|stage| match &stage.base {
+            Origin::Context(name) => {
+                image.contexts.get(name).is_some_and(|context| matches!(context.value, NamedContext::Folder(_)))
+            }
+            _ => false,
+        });
+        if let Some(stage) = on_folder {
+            return Some(("FROM a folder".to_owned(), stage.location.clone()));
+        }
+        let attested = [(image.output.sbom, "output.sbom"), (image.output.provenance, "output.provenance")];
+        let (_, what) = attested.into_iter().find(|(on, _)| *on)?;
+        Some((what.to_owned(), image.location.clone()))
+    }
+}
+
+/// The place in a recipe of the image that [`Analysis::references`] has at `index`: recipes name images by their index, so the index is
+/// part of the place.
+pub fn place(index: usize, kind: ImageUseKind) -> String {
+    match kind {
+        ImageUseKind::From => format!("{index}: FROM"),
+        ImageUseKind::CopyFrom => format!("{index}: COPY --from"),
+        ImageUseKind::MountFrom => format!("{index}: RUN --mount from"),
+    }
 }
 
 /// Where a recipe looks things up.
@@ -120,9 +158,10 @@ pub fn recipe(
     };
     let args = args_of(image, platform, false);
     let analysis = analyze(&args)?;
-    // Volatile values are kept out of what counts wherever an instruction carries them on.
-    let volatile = image.args.iter().any(|(name, arg)| arg.volatile && analysis.args.contains_key(name));
-    let counting = if volatile { analyze(&args_of(image, platform, true))? } else { analysis.clone() };
+    // Volatile and sensitive values are kept out of what counts wherever an instruction carries them on.
+    let marked = |arg: &crate::project::Arg| arg.volatile || arg.sensitive;
+    let some = image.args.iter().any(|(name, arg)| marked(arg) && analysis.args.contains_key(name));
+    let counting = if some { analyze(&args_of(image, platform, true))? } else { analysis.clone() };
     let mut found = Found {
         image,
         platform,
@@ -137,17 +176,32 @@ pub fn recipe(
     found.args(&analysis);
     found.contexts(&analysis);
     undeclared(image, &analysis, &mut found.problems);
-    let Found { parents, outside, problems, .. } = found;
-    problems.or(())?;
+    let Found { parents, outside, mut problems, .. } = found;
     let Analysis { stages, args, .. } = counting;
-    Ok((Recipe { analysis, stages, args, parents, outside }, problems))
+    let recipe = Recipe { analysis, stages, args, parents, outside };
+    if image.executor == ExecutorChoice::Assemble
+        && let Some((what, location)) = recipe.needs_buildkit(image)
+    {
+        problems.push(
+            Problem::error(Code::NeedsBuildkit, format!("`{}` cannot be assembled: {what} needs BuildKit", image.name))
+                .at(&location, "")
+                .at(&image.location, "for this image")
+                .help("leave `executor` out"),
+        );
+    }
+    problems.or(())?;
+    Ok((recipe, problems))
 }
 
-/// The args that are passed, images of ours as placeholders; volatile values as they are, or as a mark.
+/// The args that are passed, images of ours as placeholders; volatile and sensitive values as they are, or as marks.
 fn args_of(image: &Image, platform: &Platform, mark: bool) -> BTreeMap<String, String> {
     let value = |arg: &crate::project::Arg| {
-        let text = arg.on(platform)?;
-        Some(if mark && arg.volatile { VOLATILE.to_owned() } else { text.render(placeholder) })
+        let text = arg.on(platform)?.render(placeholder);
+        Some(match (mark, arg.volatile, arg.sensitive) {
+            (true, true, _) => VOLATILE.to_owned(),
+            (true, false, true) => sensitive_mark(&text),
+            _ => text,
+        })
     };
     image.args.iter().filter_map(|(name, arg)| Some((name.clone(), value(arg)?))).collect()
 }
@@ -162,13 +216,8 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Recipes name images by their index, so the index is part of the place.
     fn reference(&mut self, index: usize, used: &ImageUse) {
-        let place = match used.kind {
-            ImageUseKind::From => format!("{index}: FROM"),
-            ImageUseKind::CopyFrom => format!("{index}: COPY --from"),
-            ImageUseKind::MountFrom => format!("{index}: RUN --mount from"),
-        };
+        let place = place(index, used.kind);
         if let Some(name) = placeholder_image(&used.text) {
             self.parent(place, name, None, &used.platform, &used.location);
             return;

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{
-    AskMover, Facts, ImageFacts, Observed, ObservedDestination, Previous, Standing, Wanted, WantedDestination,
-    WantedTag,
+    AskMover, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Standing, Wanted,
+    WantedDestination, WantedTag,
 };
-use super::model::{Action, Blocker, FORMAT, Function, Plan, Publication, Step, TagMove};
+use super::model::{Action, Blocker, FORMAT, Function, Narrowed, Plan, Publication, Step, TagMove};
 use super::reason::Reason;
 use crate::digest::Digest;
 use crate::fingerprint::difference;
@@ -196,6 +196,7 @@ impl Decision<'_> {
             destinations,
             needs: needs.cloned().collect(),
             uncommitted: self.known.uncommitted.iter().take(20).cloned().collect(),
+            narrowed: narrowed(&self.known.narrowing),
             weight: self.image.weight,
             chosen: self.facts.selection.chosen.contains(name),
         }
@@ -274,7 +275,7 @@ impl Decision<'_> {
             };
             same_key &= old.key == record.key;
             for found in difference(old, &record) {
-                let reason = Reason::from(found);
+                let reason = Reason::of(found, &self.known.narrowing);
                 if !reasons.contains(&reason) {
                     reasons.push(reason);
                 }
@@ -291,6 +292,11 @@ impl Decision<'_> {
             (false, _, _) => reasons,
         }
     }
+}
+
+fn narrowed(narrowing: &Narrowing) -> Option<Narrowed> {
+    let first = narrowing.first.iter().map(ToString::to_string).collect();
+    (narrowing.dropped > 0).then_some(Narrowed { dropped: narrowing.dropped, first })
 }
 
 fn moved(publication: &Publication) -> Vec<Reason> {

@@ -1,12 +1,15 @@
 //! What a decision is made from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::model::{Commit, Executor, Mover};
 use crate::digest::{Digest, Key};
 use crate::fingerprint::{Fingerprint, Record};
 use crate::graph::{Graph, Selection};
+use crate::language::Reasons;
 use crate::name::ImageName;
+use crate::path::RelPath;
 use crate::platform::Platform;
 use crate::project::Project;
 
@@ -37,6 +40,34 @@ pub struct ImageFacts {
     pub executor_because: Option<String>,
     /// Inputs that differ from the commit, sorted.
     pub uncommitted: Vec<String>,
+    /// What `inputs:` left out.
+    pub narrowing: Narrowing,
+}
+
+/// What `inputs:` left out of the contexts of an image, and why source files stayed.
+#[derive(Clone, Debug, Default)]
+pub struct Narrowing {
+    /// How many files were dropped that the build would see otherwise; of several platforms the largest number.
+    pub dropped: usize,
+    /// The first of them.
+    pub first: Vec<RelPath>,
+    /// Why source files stayed, by language and platform.
+    pub reasons: Vec<Arc<Reasons>>,
+}
+
+impl Narrowing {
+    /// Adds what was left out on another platform, or of another context.
+    pub fn merge(&mut self, other: Self) {
+        if other.dropped > self.dropped {
+            (self.dropped, self.first) = (other.dropped, other.first);
+        }
+        self.reasons.extend(other.reasons);
+    }
+
+    /// Why a file of the default context stayed, as a phrase.
+    pub fn because(&self, path: &RelPath) -> Option<String> {
+        self.reasons.iter().find_map(|reasons| reasons.of(path))
+    }
 }
 
 /// What the command line asks for.

@@ -71,7 +71,7 @@ pub struct Commit {
     pub id: String,
     /// Its time, in seconds since 1970.
     pub time: i64,
-    /// Whether the tree differs from it anywhere.
+    /// Whether an input of the images differs from it.
     pub dirty: bool,
 }
 
@@ -107,12 +107,24 @@ pub struct Step {
     /// Inputs that differ from the commit, untracked ones included (the first 20).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uncommitted: Vec<String>,
+    /// Files that the build would see and that `inputs:` leaves out: neither hashed nor sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub narrowed: Option<Narrowed>,
     /// What it counts against `--jobs`.
     #[serde(default = "one")]
     pub weight: u32,
     /// Whether it was asked for, rather than needed by another image.
     #[serde(default)]
     pub chosen: bool,
+}
+
+/// What `inputs:` leaves out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Narrowed {
+    /// How many files.
+    pub dropped: usize,
+    /// The first 20; `orchestrate inputs IMAGE --json` lists all.
+    pub first: Vec<String>,
 }
 
 const fn one() -> u32 {

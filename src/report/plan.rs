@@ -1,5 +1,6 @@
 //! A plan as a table for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
@@ -20,6 +21,7 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
         }
         step_text(&mut text, step, width, style, verbose);
     }
+    buildkit_text(&mut text, plan, style, verbose);
     let causes = causes_text(&explain(plan), style, verbose);
     if !causes.is_empty() {
         let _ = write!(text, "\n{causes}");
@@ -31,6 +33,27 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
     text
 }
 
+/// How many images are named where all have the same reason.
+const NAMED: usize = 5;
+
+/// Which images need BuildKit, and the first instruction that does.
+fn buildkit_text(text: &mut String, plan: &Plan, style: Style, verbose: bool) {
+    let mut needing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let steps = plan.images.iter().filter(|step| step.action == Action::Build && step.executor == Executor::Buildkit);
+    for step in steps {
+        needing.entry(step.executor_because.as_deref().unwrap_or_default()).or_default().push(step.name.as_str());
+    }
+    for (because, names) in needing.into_iter().filter(|(because, _)| !because.is_empty()) {
+        let shown = if verbose { names.len() } else { names.len().min(NAMED) };
+        let more = match names.len() - shown {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let line = format!("buildkit because of {because}: {}{more}", names[..shown].join(", "));
+        let _ = writeln!(text, "{}", style.dim(&line));
+    }
+}
+
 fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose: bool) {
     let word = format!("{:<5}", action_word(step.action));
     let word = match step.action {
@@ -39,14 +62,21 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
         Action::Build => style.strong(&word),
     };
     let pad = " ".repeat(width.saturating_sub(step.name.as_str().width()));
-    let mut why: Vec<String> =
-        step.reasons.iter().take(if verbose { usize::MAX } else { 3 }).map(reason_text).collect();
-    if step.reasons.len() > why.len() {
-        why.push(format!("and {} more", step.reasons.len() - why.len()));
+    // Several platforms may have the same to say.
+    let mut why: Vec<String> = Vec::new();
+    for reason in step.reasons.iter().map(reason_text) {
+        if !why.contains(&reason) {
+            why.push(reason);
+        }
     }
-    let executor = match (step.action, step.executor, &step.executor_because) {
-        (Action::Build, Executor::Assemble, _) => " assemble",
-        (Action::Build, Executor::Buildkit, _) => " buildkit",
+    let shown = if verbose { why.len() } else { why.len().min(3) };
+    let more = why.split_off(shown).len();
+    if more > 0 {
+        why.push(format!("and {more} more"));
+    }
+    let executor = match (step.action, step.executor) {
+        (Action::Build, Executor::Assemble) => " assemble",
+        (Action::Build, Executor::Buildkit) => " buildkit",
         _ => "",
     };
     let why = why.join("; ");
@@ -56,18 +86,18 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
         format!("{word}  {}{pad} {}  {}", step.name, style.dim(&format!("{executor:<9}")), why).trim_end()
     );
     let indent = " ".repeat(9);
-    if step.action == Action::Build || verbose {
-        if let (Executor::Buildkit, Some(because), true) = (step.executor, &step.executor_because, verbose) {
-            let _ = writeln!(text, "{indent}{}", style.dim(&format!("buildkit because of {because}")));
-        }
-        if let Some(path) = step.uncommitted.first() {
-            let more = if step.uncommitted.len() > 1 {
-                format!(" and {} more", step.uncommitted.len() - 1)
-            } else {
-                String::new()
-            };
-            let _ = writeln!(text, "{indent}{}", style.warn(&format!("uncommitted: {path}{more}")));
-        }
+    if let (true, Some(path)) = (step.action == Action::Build || verbose, step.uncommitted.first()) {
+        let more = if step.uncommitted.len() > 1 {
+            format!(" and {} more", step.uncommitted.len() - 1)
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "{indent}{}", style.warn(&format!("uncommitted: {path}{more}")));
+    }
+    if let (true, Some(narrowed)) = (verbose, &step.narrowed) {
+        let first = narrowed.first.first().map(String::as_str).unwrap_or_default();
+        let more = if narrowed.dropped > 1 { format!(" and {} more", narrowed.dropped - 1) } else { String::new() };
+        let _ = writeln!(text, "{indent}{}", style.dim(&format!("`inputs` leaves out {first}{more}")));
     }
     if step.action != Action::Keep || verbose {
         for publication in &step.destinations {
@@ -108,7 +138,11 @@ fn blocker_text(blocker: &Blocker) -> String {
 fn summary(plan: &Plan, style: Style) -> String {
     let count = |action| plan.images.iter().filter(|step| step.action == action).count();
     if !plan.has_changes() {
-        return style.good(&format!("nothing to do: {} images are as they should be", plan.images.len()));
+        let images = match plan.images.len() {
+            1 => "1 image is as it should be".to_owned(),
+            many => format!("{many} images are as they should be"),
+        };
+        return style.good(&format!("nothing to do: {images}"));
     }
     format!(
         "{} {} to build, {} to copy, {} to tag, {} to keep",

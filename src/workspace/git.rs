@@ -1,18 +1,15 @@
 //! What git knows of the checkout, by the `git` binary. Nothing is written: git takes no optional lock for us.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-use crate::path::RelPath;
+use std::process::{Command, Output, Stdio};
 
 use super::error::Error;
-use super::snapshot::{Origin, Snapshot};
 
-/// The commit that is checked out, and what differs from it.
+/// The commit that is checked out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GitState {
     /// All hexadecimal digits of the commit.
@@ -25,19 +22,14 @@ pub struct GitState {
     pub time: i64,
     /// The day when the commit was made, in UTC: `2026-11-21`.
     pub date: String,
-    /// Whether anything differs from the commit.
-    pub dirty: bool,
     /// Whether history is cut off, so that ancestry cannot be denied.
     pub shallow: bool,
-    /// What is changed or untracked, relative to `top`; a folder stands for all below it. Files that git ignores are not here.
-    pub changed: BTreeSet<RelPath>,
     /// The folder that git manages.
     pub top: PathBuf,
 }
 
-/// What git knows at `root`; `None` without a `git` binary, without a repository, and before the first commit.
-///
-/// Costs about as much as `git status`; run it beside the walk, and only where something needs it.
+/// What git knows at `root` without looking at the files; `None` without a `git` binary, without a repository, and before the
+/// first commit.
 ///
 /// # Errors
 /// [`Error::Git`] where git refuses (a repository of another owner, a damaged one).
@@ -52,72 +44,37 @@ pub fn git_state(root: &Path, env: &BTreeMap<String, String>) -> Result<Option<G
     let shallow = lines.next() == Some(b"true");
     let top = lines.next().unwrap_or_default();
     let top = PathBuf::from(OsStr::from_bytes(top.strip_suffix(b"\n").unwrap_or(top)));
-    let Some(status) = git(root, &["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal"])? else {
+    let format = [
+        "log",
+        "-1",
+        "--no-show-signature",
+        "--decorate=full",
+        "--decorate-refs=refs/tags/",
+        "--decorate-refs=HEAD",
+        "--decorate-refs=refs/heads/",
+        "--format=%H%n%ct%n%D",
+    ];
+    let Some(Output { stdout, status, .. }) = run(root, &format)? else { return Ok(None) };
+    // Before the first commit there is no log.
+    if !status.success() {
         return Ok(None);
-    };
-    let status = parse_status(&status);
-    let Some(commit) = status.commit else { return Ok(None) };
-    let format =
-        ["log", "-1", "--no-show-signature", "--decorate=full", "--decorate-refs=refs/tags/", "--format=%ct%n%D"];
-    let Some(log) = git(root, &format)? else { return Ok(None) };
-    let log = String::from_utf8_lossy(&log);
+    }
+    let log = String::from_utf8_lossy(&stdout);
     let mut lines = log.lines();
+    let commit = lines.next().unwrap_or_default().to_owned();
     let time: i64 = lines.next().and_then(|line| line.trim().parse().ok()).unwrap_or_default();
-    let tags = lines.next().unwrap_or_default().split(", ").filter_map(|name| name.strip_prefix("tag: refs/tags/"));
+    let names: Vec<&str> = lines.next().unwrap_or_default().split(", ").collect();
+    let branch = names.iter().find_map(|name| name.strip_prefix("HEAD -> refs/heads/"));
+    let tags = names.iter().filter_map(|name| name.strip_prefix("tag: refs/tags/"));
     Ok(Some(GitState {
-        branch: status.branch.or_else(|| branch_of_ci(env)),
+        branch: branch.map(str::to_owned).or_else(|| branch_of_ci(env)),
         tag: tag_of_ci(env).or_else(|| tags.max_by_key(|tag| by_version(tag)).map(str::to_owned)),
         date: day(time),
-        dirty: !status.changed.is_empty(),
-        changed: status.changed,
         commit,
         time,
         shallow,
         top,
     }))
-}
-
-impl GitState {
-    /// The entries of a snapshot that differ from the commit.
-    pub fn differing(&self, snapshot: &Snapshot) -> Vec<RelPath> {
-        let mut found = BTreeSet::new();
-        for changed in &self.changed {
-            let changed = changed.below(&self.top);
-            match snapshot.origin() {
-                Origin::Folder(root) => below(snapshot, &changed, &RelPath::root(), root, &mut found),
-                Origin::Assembled(parts) => {
-                    for (to, from) in parts {
-                        below(snapshot, &changed, to, from, &mut found);
-                    }
-                }
-            }
-        }
-        found.into_iter().collect()
-    }
-}
-
-/// Adds the entries of the part `to` (on disk at `from`) that are `changed` or lie below it.
-fn below(snapshot: &Snapshot, changed: &Path, to: &RelPath, from: &Path, found: &mut BTreeSet<RelPath>) {
-    let within = if from.starts_with(changed) {
-        to.clone()
-    } else if let Ok(rest) = changed.strip_prefix(from) {
-        let Some(rest) = RelPath::new(rest.as_os_str().as_bytes()) else { return };
-        if to.is_root() { rest } else { to.join(rest.as_bytes()) }
-    } else {
-        return;
-    };
-    let entries = snapshot.files().entries();
-    let start = entries.partition_point(|entry| entry.path < within);
-    // What begins with the same bytes is contiguous; look-alikes (`a-b` beside `a/b`) are passed over.
-    let alike = entries[start..].iter().take_while(|entry| entry.path.as_bytes().starts_with(within.as_bytes()));
-    found.extend(
-        alike
-            .filter(|entry| {
-                entry.path.starts_with(&within) && !matches!(entry.kind, crate::fingerprint::FileKind::Folder)
-            })
-            .filter(|entry| snapshot.path_of(&entry.path).starts_with(changed))
-            .map(|entry| entry.path.clone()),
-    );
 }
 
 /// Whether `old` is `new` or one of its ancestors; `None` where history does not tell: a commit that is not here, or a
@@ -145,7 +102,7 @@ pub(super) fn all_commits(top: &Path) -> Result<String, Error> {
 }
 
 /// Runs git; `None` where there is no such program.
-fn run(root: &Path, arguments: &[&str]) -> Result<Option<std::process::Output>, Error> {
+fn run(root: &Path, arguments: &[&str]) -> Result<Option<Output>, Error> {
     let mut command = Command::new("git");
     command.arg("--no-optional-locks").args(arguments).current_dir(root).stdin(Stdio::null());
     match command.output() {
@@ -156,7 +113,7 @@ fn run(root: &Path, arguments: &[&str]) -> Result<Option<std::process::Output>, 
 }
 
 /// What git wrote to stdout; `None` where there is no git.
-fn git(root: &Path, arguments: &[&str]) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn git(root: &Path, arguments: &[&str]) -> Result<Option<Vec<u8>>, Error> {
     let Some(output) = run(root, arguments)? else { return Ok(None) };
     if output.status.success() {
         return Ok(Some(output.stdout));
@@ -165,44 +122,6 @@ fn git(root: &Path, arguments: &[&str]) -> Result<Option<Vec<u8>>, Error> {
     let message = text.lines().find(|line| line.starts_with("fatal: ")).or(text.lines().last()).unwrap_or_default();
     let message = message.strip_prefix("fatal: ").unwrap_or(message).to_owned();
     Err(Error::Git { command: arguments[0].to_owned(), message })
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Status {
-    commit: Option<String>,
-    branch: Option<String>,
-    changed: BTreeSet<RelPath>,
-}
-
-/// Source: git-status(1), "Porcelain Format Version 2" and "Pathname Format Notes and -z".
-fn parse_status(bytes: &[u8]) -> Status {
-    let mut status = Status::default();
-    let mut records = bytes.split(|byte| *byte == 0);
-    let mut add = |path: &[u8]| status.changed.extend(RelPath::new(path.strip_suffix(b"/").unwrap_or(path)));
-    while let Some(record) = records.next() {
-        // The number of fields before the path is fixed for each kind of record; the path may hold blanks.
-        let path = |fields: usize| record.splitn(fields + 1, |byte| *byte == b' ').nth(fields).unwrap_or_default();
-        match record.first() {
-            Some(b'1') => add(path(8)),
-            Some(b'2') => {
-                add(path(9));
-                add(records.next().unwrap_or_default());
-            }
-            Some(b'u') => add(path(10)),
-            Some(b'?') => add(path(1)),
-            Some(b'#') => {
-                let text = String::from_utf8_lossy(record);
-                if let Some(commit) = text.strip_prefix("# branch.oid ") {
-                    status.commit = (commit != "(initial)").then(|| commit.to_owned());
-                } else if let Some(branch) = text.strip_prefix("# branch.head ") {
-                    status.branch = (branch != "(detached)").then(|| branch.to_owned());
-                }
-            }
-            _ => {}
-        }
-    }
-    status.changed.remove(&RelPath::root());
-    status
 }
 
 /// The variables in which CI systems name the branch that they build, more specific ones first.
@@ -260,11 +179,7 @@ fn day(time: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::digest::ContentHash;
-    use crate::fingerprint::{FileEntry, FileKind, FileSet};
 
     fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -284,19 +199,6 @@ mod tests {
     }
 
     #[test]
-    fn status_records_of_all_kinds() {
-        let text = "# branch.oid 1234\0# branch.head (detached)\0\
-            1 .M N... 100644 100644 100644 aa bb a file\0\
-            2 R. N... 100644 100644 100644 aa bb R100 new name\0old name\0\
-            u UU N... 100644 100644 100644 100644 aa bb cc both\0\
-            ? folder/\0! ignored\0";
-        let status = parse_status(text.as_bytes());
-        let changed: Vec<String> = status.changed.iter().map(ToString::to_string).collect();
-        assert_eq!(changed, ["a file", "both", "folder", "new name", "old name"]);
-        assert_eq!((status.commit.as_deref(), status.branch), (Some("1234"), None));
-    }
-
-    #[test]
     fn state_of_a_repository_and_of_none() {
         let folder = tempfile::tempdir().unwrap();
         let none = BTreeMap::new();
@@ -309,29 +211,12 @@ mod tests {
         );
         let state = git_state(&folder.path().join("sub"), &none).unwrap().unwrap();
         assert_eq!((state.commit.as_str(), state.branch.as_deref()), (commit.as_str(), Some("main")));
-        assert_eq!((state.tag.as_deref(), state.date.as_str(), state.dirty), (Some("v1.10.0"), "2026-11-21", false));
+        assert_eq!((state.tag.as_deref(), state.date.as_str()), (Some("v1.10.0"), "2026-11-21"));
 
-        shell(folder.path(), "echo 2 > sub/a && mkdir new && echo 1 > new/x && git checkout -q --detach");
+        shell(folder.path(), "git checkout -q --detach");
         let ci = env(&[("GITHUB_REF", "refs/pull/7/merge"), ("GITHUB_HEAD_REF", "feature/x")]);
         let state = git_state(folder.path(), &ci).unwrap().unwrap();
-        let changed: Vec<String> = state.changed.iter().map(ToString::to_string).collect();
-        assert_eq!((state.branch.as_deref(), state.dirty), (Some("feature/x"), true));
-        assert_eq!(changed, ["new", "sub/a"]);
-
-        let top = folder.path().canonicalize().unwrap();
-        let entry = |path: &str| FileEntry {
-            path: RelPath::new(path.as_bytes()).unwrap(),
-            kind: FileKind::File { hash: ContentHash::from_bytes([0; 32]), size: 0 },
-            mode: 0o644,
-        };
-        let files = ["b", "new/x", "new-er", "sub/a", "sub/c"].map(entry).to_vec();
-        let whole = Snapshot::new(Arc::new(FileSet::new(files)), Arc::new(Origin::Folder(top.clone())));
-        let text = |paths: Vec<RelPath>| paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        assert_eq!(text(state.differing(&whole)), "new/x sub/a");
-        let part = |to: &str, from: &str| (RelPath::new(to.as_bytes()).unwrap(), top.join(from));
-        let files = Arc::new(FileSet::new(["fresh/x", "s/a", "s/c"].map(entry).to_vec()));
-        let parts = Origin::Assembled(vec![part("fresh", "new"), part("s", "sub")]);
-        assert_eq!(text(state.differing(&Snapshot::new(files, Arc::new(parts)))), "fresh/x s/a");
+        assert_eq!((state.branch.as_deref(), state.commit), (Some("feature/x"), commit));
     }
 
     #[test]

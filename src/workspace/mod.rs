@@ -2,21 +2,27 @@
 //!
 //! ```text
 //! Workspace::files   contexts ──walk──▶ names ──choose──▶ nodes ──hash──▶ FileSet, Snapshot
-//! git_state          git status, git log ──▶ GitState
+//! git_state          git log ──▶ GitState
+//! changes            git status ──▶ Changes; CommittedKeys remembers what need not be asked again
 //! Snapshot::open     path ──▶ its bytes, checked against the record
 //! ```
 //!
-//! Reads anything; writes the stat cache in the state folder and nothing else.
+//! Reads anything; writes its caches in the state folder and nothing else.
 
+mod changes;
 mod choose;
+mod committed;
 mod context;
+mod digests;
 mod entries;
 mod error;
+mod explain;
 mod files;
 mod git;
 mod globs;
 mod hash;
 mod history;
+mod narrow;
 mod open;
 mod snapshot;
 mod stat;
@@ -25,10 +31,14 @@ mod submodules;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod view;
 mod walk;
 
+pub use changes::{Changes, changes};
+pub use committed::CommittedKeys;
 pub use error::Error;
-pub use files::{Because, ContextFiles, ContextRequest};
+pub use explain::{Because, Explained};
+pub use files::{ContextFiles, ContextRequest};
 pub use git::{GitState, git_state, is_ancestor};
 pub use history::{Age, History, commit_times};
 pub use open::{IgnoreFile, STATE_FOLDER, Workspace};

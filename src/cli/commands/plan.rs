@@ -7,7 +7,7 @@ use crate::cli::args::{Choose, PlanArguments};
 use crate::cli::asking::Asking;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::{Loaded, load};
-use crate::cli::prepare::{LOCK, Prepared, prepare};
+use crate::cli::prepare::{Prepared, prepare};
 use crate::cli::promotion::{Promotion, repositories};
 use crate::cli::registries::Registries;
 use crate::cli::settings::Settings;
@@ -72,8 +72,8 @@ fn say_pins(planned: &Planned, settings: &Settings) {
     if planned.prepared.added.is_empty() || settings.quiet {
         return;
     }
-    for (reference, platform, digest) in &planned.prepared.added {
-        eprint(&format!("{reference} for {platform} is not in {LOCK} yet: taken as {}\n", digest.short()));
+    for added in &planned.prepared.added {
+        eprint(&format!("{added}\n"));
     }
 }
 
@@ -117,7 +117,8 @@ async fn planned(settings: &Settings, choose: &Choose, outputs: &[String], verif
     for name in &choose.rebuild {
         rebuild.insert(loaded.image(name)?.name.clone());
     }
-    let commit = loaded.git.as_ref().map(|git| Commit { id: git.commit.clone(), time: git.time, dirty: git.dirty });
+    let dirty = prepared.facts.values().any(|facts| !facts.uncommitted.is_empty());
+    let commit = loaded.git.as_ref().map(|git| Commit { id: git.commit.clone(), time: git.time, dirty });
     let from = choose.from.clone();
     let choices = Choices { commit, allow_dirty: choose.allow_dirty, rebuild, offline: settings.offline, from };
     let root = loaded.workspace.root().to_owned();

@@ -5,10 +5,12 @@ use serde_json::json;
 use super::plan::make_plan;
 use crate::cli::args::{Choose, WhyArguments};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::load::load;
 use crate::cli::print;
 use crate::cli::settings::Settings;
 use crate::digest::Digest;
-use crate::fingerprint::{Difference, Document, difference};
+use crate::fingerprint::{Document, difference};
+use crate::plan::Reason;
 use crate::registry::{By, Repository};
 use crate::report::differences_text;
 
@@ -17,6 +19,7 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
     if settings.offline {
         return Err(Failure::wrong("the records are in the registry", "leave --offline out"));
     }
+    load(settings)?.image(&arguments.image)?;
     let only = Settings { only: vec![arguments.image.clone()], with_dependents: false, ..settings.clone() };
     let choose = Choose { allow_dirty: true, allow_older: true, ..Choose::default() };
     let planned = make_plan(&only, &choose, &[]).await?;
@@ -48,11 +51,16 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
             "it was published by something else, or its record was deleted",
         )
     })?;
-    let mut found: Vec<Difference> = Vec::new();
+    let narrowing = planned.prepared.facts.get(&image.name).map(|facts| facts.narrowing.clone()).unwrap_or_default();
+    let mut found: Vec<Reason> = Vec::new();
     for work in work.platforms.values() {
         let now = work.fingerprint.record();
         if let Some(old) = document.records.iter().find(|old| old.platform == now.platform) {
-            found.extend(difference(old, &now).into_iter().filter(|new| !found.contains(new)).collect::<Vec<_>>());
+            for new in difference(old, &now).into_iter().map(|new| Reason::of(new, &narrowing)) {
+                if !found.contains(&new) {
+                    found.push(new);
+                }
+            }
         }
     }
     let key = planned.prepared.facts.get(&image.name).map(|facts| facts.key);
@@ -74,10 +82,12 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
     let commit =
         document.commit.map(|commit| format!(" at commit {}", &commit[..7.min(commit.len())])).unwrap_or_default();
     let mut text = format!("{} since {since} ({}, built{commit})\n", image.name, digest.short());
-    if document.records.is_empty() {
-        text.push_str("  only the key is stored here: the record is not for everybody\n");
-    } else if found.is_empty() {
+    if key == Some(document.key) {
         text.push_str("  nothing changed\n");
+    } else if document.records.is_empty() {
+        text.push_str("  something changed; only the key is stored here: the record is not for everybody\n");
+    } else if found.is_empty() {
+        text.push_str("  the key differs for a reason that was not found: please report this\n");
     }
     text.push_str(&differences_text(&found, settings.out));
     for step in planned.plan.images.iter().filter(|step| step.name != image.name && !step.reasons.is_empty()) {

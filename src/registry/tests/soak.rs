@@ -56,7 +56,7 @@ async fn pass(client: TcpStream, to: String, resets: Arc<AtomicU64>) {
 }
 
 /// Images over a network that breaks: all arrive, each is what it was.
-async fn soak(to: String, prefix: &str, images: usize) -> (Client, u64) {
+pub(super) async fn soak(to: String, prefix: &str, images: usize) -> (Client, u64) {
     let (host, resets) = bad_network(to).await;
     let client = anonymous();
     let folder = Folder::new();
