@@ -91,6 +91,10 @@ pub enum Command {
     Update(UpdateArguments),
     /// Put further tags on a published image: a manifest PUT each
     Tag(TagArguments),
+    /// Say what `retain` lets go from the repositories, and why the rest stays; with --yes, delete it
+    Prune(PruneArguments),
+    /// Say what the repositories weigh, what a change would push, and what they cost
+    Sizes,
     /// Print a JSON schema: of deploy.yaml, of plans or of events
     Schema(SchemaArguments),
     /// Print a completion script for a shell
@@ -233,6 +237,14 @@ pub struct TagArguments {
     /// The tags
     #[arg(required = true)]
     pub tags: Vec<String>,
+}
+
+/// `orchestrate prune`.
+#[derive(Debug, Args)]
+pub struct PruneArguments {
+    /// Delete; without it nothing is touched
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `orchestrate schema`.

@@ -6,10 +6,16 @@ mod inputs;
 mod narrowing;
 mod plan;
 mod print;
+mod prune;
 #[cfg(test)]
 mod publication_tests;
 mod show;
+mod sizes;
+#[cfg(test)]
+mod storage_tests;
 mod tag;
+#[cfg(test)]
+mod testing;
 mod update;
 mod why;
 
@@ -18,7 +24,9 @@ pub use check::check;
 pub use inputs::inputs;
 pub use plan::plan;
 pub use print::{completions, graph, schema};
+pub use prune::prune;
 pub use show::show;
+pub use sizes::sizes;
 pub use tag::tag;
 pub use update::update;
 pub use why::why;
