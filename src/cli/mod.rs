@@ -67,6 +67,8 @@ async fn run(command: &Command, settings: &Settings) -> Result<Exit, Failure> {
         Command::Inputs(arguments) => commands::inputs(settings, arguments).await,
         Command::Graph => commands::graph(settings).await,
         Command::Update(arguments) => commands::update(settings, arguments).await,
+        Command::Load(arguments) => commands::load_image(settings, arguments).await,
+        Command::Run(arguments) => commands::run_image(settings, arguments).await,
         Command::Tag(arguments) => commands::tag(settings, arguments).await,
         Command::Schema(arguments) => commands::schema(arguments),
         Command::Completions(arguments) => commands::completions(arguments),

@@ -73,7 +73,11 @@ fn write_lock(planned: &Planned) -> Result<(), Failure> {
     write_whole(&planned.loaded.workspace.root().join(LOCK), planned.prepared.lock.render().as_bytes())
 }
 
-async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArguments) -> Result<Receipt, Failure> {
+/// Does what a plan says. The receipt is written, whatever happened.
+///
+/// # Errors
+/// There is no builder, or the state folder cannot be written; nothing was touched.
+pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArguments) -> Result<Receipt, Failure> {
     let address = match &arguments.buildkit {
         Some(text) => Address::parse(text)
             .map_err(|error| Failure::wrong(error.to_string(), "use unix:///path or tcp://host:port"))?,

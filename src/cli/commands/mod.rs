@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod inputs;
+mod load;
 mod plan;
 mod print;
 mod show;
@@ -13,6 +14,7 @@ mod why;
 pub use apply::apply;
 pub use check::check;
 pub use inputs::inputs;
+pub use load::{load_image, run_image};
 pub use plan::plan;
 pub use print::{completions, graph, schema};
 pub use show::show;

@@ -89,7 +89,19 @@ fn matrix(plan: &Plan) -> serde_json::Value {
 /// # Errors
 /// What is wrong in the files, or a registry that cannot be asked.
 pub async fn make_plan(settings: &Settings, choose: &Choose, outputs: &[String]) -> Result<Planned, Failure> {
-    let mut loaded = load(settings)?;
+    plan_loaded(settings, load(settings)?, choose, outputs).await
+}
+
+/// [`make_plan`] of a manifest that is loaded.
+///
+/// # Errors
+/// As [`make_plan`].
+pub async fn plan_loaded(
+    settings: &Settings,
+    mut loaded: Loaded,
+    choose: &Choose,
+    outputs: &[String],
+) -> Result<Planned, Failure> {
     loaded.workspace.leave_out(outputs.iter().map(String::as_str));
     let registries = Registries::new(settings, &loaded.project)?;
     let prepared = prepare(&mut loaded, &registries, settings).await?;
