@@ -25,7 +25,7 @@
 //! 0  digest name path platform problem
 //! 1  pattern reference tree
 //! 2  dockerfile ignore lock oci project
-//! 3  fingerprint graph manifest
+//! 3  fingerprint graph language manifest
 //! 4  plan
 //! 5  event
 //! 6  registry report workspace
@@ -56,6 +56,7 @@ pub mod exec;
 pub mod fingerprint;
 pub mod graph;
 pub mod ignore;
+pub mod language;
 pub mod lock;
 pub mod manifest;
 pub mod name;

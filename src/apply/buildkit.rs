@@ -124,6 +124,11 @@ fn request(
             contexts.insert(name, source);
         }
     }
+    for remote in planned.recipe.analysis.remotes.iter().filter(|remote| remote.moves()) {
+        if let Some(Some(pin)) = planned.fingerprint.remotes.get(&remote.url) {
+            pinned.fetch(remote, pin);
+        }
+    }
     for used in &planned.recipe.outside {
         let Some(digest) = planned.pins.get(&used.place) else { continue };
         if used.context.is_none() && pinned.replace(&used.place, &used.location, used.reference.at(*digest).to_string())

@@ -46,11 +46,15 @@ pub async fn make(shared: &Shared, step: &Step, made: &MadeImages) -> Result<Opt
             let pinned = pinned_key(shared, step, image, made).await?;
             let forced = step.reasons.contains(&Reason::Forced);
             if let (Some(pinned), false) = (pinned, forced)
-                && let Some(digest) = publisher.sound_at_home(pinned).await?
+                && let Some((digest, built)) = publisher.sound_at_home(pinned).await?
+                && !shared.work.rules.no_push
             {
-                return publisher.carry(digest, pinned).await.map(Some);
+                return publisher.carry(digest, pinned, &built).await.map(Some);
             }
             let fresh = build_once(shared, step, image, made).await?;
+            if shared.work.rules.no_push {
+                return Ok(Some(Made::unpublished(&fresh)));
+            }
             publisher.publish(&fresh, pinned).await.map(Some)
         }
     }
@@ -63,8 +67,25 @@ async fn stand(publisher: &Publisher<'_>) -> Result<Made, ApplyError> {
         return Err(ApplyError::Gone(format!("{} has no destination to be taken from", step.name)));
     };
     let digest = home.digest.ok_or_else(|| ApplyError::Gone(format!("{} is not published", step.name)))?;
+    if publisher.shared.work.rules.no_push {
+        let holds = |publication: &crate::plan::Publication| publication.action != Action::Copy;
+        let held = step.destinations.iter().enumerate().filter(|(_, publication)| holds(publication));
+        let held = held.map(|(index, _)| index).collect();
+        return Ok(Made {
+            digest,
+            children: BTreeMap::new(),
+            held,
+            stored: false,
+            lent: Arc::default(),
+            outcome: Outcome::Kept,
+        });
+    }
     if let Some(pinned) = home.pinned {
-        return publisher.carry(digest, pinned).await;
+        let built = publisher.sound_at_home(pinned).await?;
+        let Some((digest, built)) = built.filter(|(found, _)| *found == digest) else {
+            return Err(ApplyError::Gone(format!("{} is not published under {} any more", step.name, pinned.tag())));
+        };
+        return publisher.carry(digest, pinned, &built).await;
     }
     let mut held: Vec<usize> = Vec::new();
     let mut outcome = if step.action == Action::Tag { Outcome::Tagged } else { Outcome::Kept };

@@ -2,10 +2,14 @@
 //! constructs clients and chooses exit codes.
 
 mod args;
+mod asking;
 mod commands;
+mod contexts;
 mod exit;
 mod load;
+mod pins;
 mod prepare;
+mod promotion;
 mod registries;
 mod settings;
 mod uncommitted;

@@ -173,6 +173,10 @@ codes! {
     ContextOverlap = "context-overlap",
     /// A glob that cannot be understood.
     BadGlob = "bad-glob",
+    /// A package that `inputs:` names and that is not there.
+    MissingPackage = "missing-package",
+    /// `inputs:` names a package whose closure cannot be told, so that all sources count.
+    NotNarrowed = "not-narrowed",
     /// An input that cannot be read.
     UnreadableInput = "unreadable-input",
     /// An input that is a pipe or a device.

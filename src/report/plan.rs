@@ -87,6 +87,11 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
         };
         let _ = writeln!(text, "{indent}{}", style.warn(&format!("uncommitted: {path}{more}")));
     }
+    if let (true, Some(narrowed)) = (verbose, &step.narrowed) {
+        let first = narrowed.first.first().map(String::as_str).unwrap_or_default();
+        let more = if narrowed.dropped > 1 { format!(" and {} more", narrowed.dropped - 1) } else { String::new() };
+        let _ = writeln!(text, "{indent}{}", style.dim(&format!("`inputs` leaves out {first}{more}")));
+    }
     if step.action != Action::Keep || verbose {
         for publication in &step.destinations {
             let _ = writeln!(text, "{indent}{}", style.dim(&publication_text(publication)));
@@ -95,7 +100,13 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
 }
 
 fn publication_text(publication: &Publication) -> String {
-    let tags: Vec<&str> = publication.tags.iter().map(|tag| tag.tag.as_str()).collect();
+    let left = |tag: &crate::plan::TagMove| match &tag.newer {
+        Some(newer) => {
+            format!("{} (left: the newer commit {} moved it)", tag.tag, &newer.commit[..newer.commit.len().min(7)])
+        }
+        None => tag.tag.clone(),
+    };
+    let tags: Vec<String> = publication.tags.iter().map(left).collect();
     let from = publication.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
     let tags = if tags.is_empty() { String::new() } else { format!(": {}", tags.join(", ")) };
     format!("{} {}{tags}{from}", action_word(publication.action), publication.reference)
@@ -106,6 +117,10 @@ fn blocker_text(blocker: &Blocker) -> String {
         Blocker::TagConflict { reference, stands, .. } => format!(
             "the fixed tag `{reference}` stands on another image ({})\n  help: a fixed tag is never overwritten; commit the change, or delete the tag",
             stands.short()
+        ),
+        Blocker::Unordered { reference, mover, .. } => format!(
+            "the tag `{reference}` was moved by commit {}, and history does not tell whether that is older than this one\n  help: fetch the whole history (`fetch-depth: 0`), or use --allow-older",
+            &mover.commit[..mover.commit.len().min(7)]
         ),
         Blocker::Dirty { image, tag, path } => format!(
             "the tag `{tag}` names the commit, but `{path}`, an input of {image}, differs from it\n  help: commit it, or use --allow-dirty, which appends `-dirty-` and the key"

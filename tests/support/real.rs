@@ -120,7 +120,7 @@ impl Real {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))
             .unwrap_or_else(|error| panic!("the registry at {address} does not answer: {error}"));
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set a timeout");
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: */*\r\n\r\n").expect("send a request");
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.v2+json, */*\r\n\r\n").expect("send a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("read the registry's answer");
         let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer has a head");

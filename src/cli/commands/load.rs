@@ -69,8 +69,8 @@ async fn into_daemon(settings: &Settings, arguments: &LoadArguments) -> Result<R
     let folder = folder.join(HERE);
     stay_here(&mut loaded, &folder.display().to_string(), &name, &platform);
     let settings = Settings { only: vec![name.to_string()], with_dependents: false, ..settings.clone() };
-    let choose = Choose { allow_dirty: true, rebuild: Vec::new() };
-    let planned = plan_loaded(&settings, loaded, &choose, &[]).await?;
+    let choose = Choose { allow_dirty: true, ..Choose::default() };
+    let planned = plan_loaded(&settings, loaded, &choose).await?;
     // An image that is made anew takes the place of what it was.
     for step in planned.plan.images.iter().filter(|step| step.action == crate::plan::Action::Build) {
         let _ = std::fs::remove_dir_all(folder.join(step.name.as_str()));

@@ -8,7 +8,8 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::print;
 use crate::cli::settings::Settings;
 use crate::digest::Digest;
-use crate::fingerprint::{Difference, Document, difference};
+use crate::fingerprint::{Document, difference};
+use crate::plan::Reason;
 use crate::registry::{By, Repository};
 use crate::report::differences_text;
 
@@ -18,7 +19,7 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
         return Err(Failure::wrong("the records are in the registry", "leave --offline out"));
     }
     let only = Settings { only: vec![arguments.image.clone()], with_dependents: false, ..settings.clone() };
-    let choose = Choose { allow_dirty: true, rebuild: Vec::new() };
+    let choose = Choose { allow_dirty: true, allow_older: true, ..Choose::default() };
     let planned = make_plan(&only, &choose, &[]).await?;
     let image = planned.loaded.image(&arguments.image)?;
     let work = planned.prepared.images.get(&image.name).ok_or_else(|| unpublished(&arguments.image))?;
@@ -48,11 +49,16 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
             "it was published by something else, or its record was deleted",
         )
     })?;
-    let mut found: Vec<Difference> = Vec::new();
+    let narrowing = planned.prepared.facts.get(&image.name).map(|facts| facts.narrowing.clone()).unwrap_or_default();
+    let mut found: Vec<Reason> = Vec::new();
     for work in work.platforms.values() {
         let now = work.fingerprint.record();
         if let Some(old) = document.records.iter().find(|old| old.platform == now.platform) {
-            found.extend(difference(old, &now).into_iter().filter(|new| !found.contains(new)).collect::<Vec<_>>());
+            for new in difference(old, &now).into_iter().map(|new| Reason::of(new, &narrowing)) {
+                if !found.contains(&new) {
+                    found.push(new);
+                }
+            }
         }
     }
     let key = planned.prepared.facts.get(&image.name).map(|facts| facts.key);
