@@ -91,12 +91,26 @@ async fn stand(publisher: &Publisher<'_>) -> Result<Made, ApplyError> {
     let mut outcome = if step.action == Action::Tag { Outcome::Tagged } else { Outcome::Kept };
     for (index, publication) in step.destinations.iter().enumerate() {
         if publication.action == Action::Copy {
-            publisher.copy_to(index, digest).await?;
+            limited(publisher, publisher.copy_to(index, digest)).await?;
             outcome = Outcome::Copied;
         }
         held.push(index);
     }
     Ok(Made { digest, children: BTreeMap::new(), held, stored: false, lent: Arc::default(), outcome })
+}
+
+/// A copy ends with the run, and when it takes longer than a push may.
+async fn limited(
+    publisher: &Publisher<'_>,
+    copy: impl Future<Output = Result<(), ApplyError>>,
+) -> Result<(), ApplyError> {
+    let limit = publisher.image.image.push_timeout;
+    tokio::select! {
+        () = publisher.shared.cancel.cancelled() => Err(ApplyError::Interrupted),
+        copied = tokio::time::timeout(limit, copy) => copied.unwrap_or_else(|_| {
+            Err(ApplyError::Gone(format!("copying {} took longer than {} s", publisher.step.name, limit.as_secs())))
+        }),
+    }
 }
 
 /// The pinned key: the same record with the bases by digest. `None` where it builds on no image of the manifest.

@@ -17,7 +17,7 @@ use crate::fingerprint::Document;
 use crate::oci::{Contents, RawManifest};
 use crate::plan::Step;
 use crate::platform::Platform;
-use crate::registry::{By, Lent, Repository, copy_image, push_with};
+use crate::registry::{By, Lent, Repository, Sent, copy_blobs, push_blobs};
 
 /// How many blobs of one image are on their way at once.
 const BLOBS_AT_ONCE: usize = 4;
@@ -161,17 +161,9 @@ impl Publisher<'_> {
     ) -> Result<(), ApplyError> {
         let target = self.repository(to);
         self.phase(Phase::Blobs, to);
-        let stats = copy_image(source, &target, &digest, BLOBS_AT_ONCE)
-            .await
-            .map_err(ApplyError::registry(format!("copying {} from {source} to {target}", self.step.name)))?;
-        self.shared.events.send(Kind::BlobsSent {
-            image: self.step.name.clone(),
-            reference: self.step.destinations[to].reference.clone(),
-            sent: stats.blobs_sent,
-            bytes: stats.bytes_sent,
-            mounted: stats.mounted,
-            existing: stats.existing,
-        });
+        let what = format!("copying {} from {source} to {target}", self.step.name);
+        let sent = copy_blobs(source, &target, &digest, BLOBS_AT_ONCE).await;
+        self.put_manifests(to, sent.map_err(ApplyError::registry(what.clone()))?, &what).await?;
         self.commit(to, digest, document.clone(), Claim::Settled).await?;
         Ok(())
     }
@@ -192,24 +184,32 @@ impl Publisher<'_> {
         let image = self.step.name.clone();
         self.shared.events.send(Kind::Size { image: image.clone(), reference: reference.clone(), bytes, layers });
         self.phase(Phase::Blobs, index);
-        let push = push_with(&repository, (&self.shared.store, &fresh.lent), &digest, mount_from, BLOBS_AT_ONCE);
         let limit = self.image.image.push_timeout;
         let what = format!("pushing {image} to {repository}");
-        let stats = tokio::select! {
-            () = self.shared.cancel.cancelled() => return Err(ApplyError::Interrupted),
-            stats = tokio::time::timeout(limit, push) => match stats {
-                Ok(stats) => stats.map_err(ApplyError::registry(what))?,
-                Err(_) => return Err(ApplyError::Gone(format!("{what} took longer than {} s", limit.as_secs()))),
-            },
+        let push = async {
+            let sent =
+                push_blobs(&repository, (&self.shared.store, &fresh.lent), &digest, mount_from, BLOBS_AT_ONCE).await;
+            self.put_manifests(index, sent.map_err(ApplyError::registry(what.clone()))?, &what).await
         };
+        tokio::select! {
+            () = self.shared.cancel.cancelled() => Err(ApplyError::Interrupted),
+            pushed = tokio::time::timeout(limit, push) => pushed
+                .unwrap_or_else(|_| Err(ApplyError::Gone(format!("{what} took longer than {} s", limit.as_secs())))),
+        }
+    }
+
+    /// Tells what blobs a destination took, and writes the manifests there.
+    async fn put_manifests(&self, index: usize, sent: Sent, what: &str) -> Result<(), ApplyError> {
         self.shared.events.send(Kind::BlobsSent {
-            image,
-            reference,
-            sent: stats.blobs_sent,
-            bytes: stats.bytes_sent,
-            mounted: stats.mounted,
-            existing: stats.existing,
+            image: self.step.name.clone(),
+            reference: self.step.destinations[index].reference.clone(),
+            sent: sent.stats.blobs_sent,
+            bytes: sent.stats.bytes_sent,
+            mounted: sent.stats.mounted,
+            existing: sent.stats.existing,
         });
+        self.phase(Phase::Manifest, index);
+        sent.put_manifests(&self.repository(index)).await.map_err(ApplyError::registry(what))?;
         Ok(())
     }
 

@@ -37,20 +37,22 @@ pub struct Options {
 /// Images that need no build wait on a registry alone: this many at once.
 const LIGHT_AT_ONCE: usize = 16;
 
-/// Applies a plan. The receipt says what exists afterwards, whatever happened.
+/// Applies a plan. The receipt says what exists afterwards, whatever happened. `interrupt` ends what is under way.
 pub async fn run(
     plan: Plan,
     work: Work,
     store: ContentStore,
     options: Options,
     events: Events,
-    cancel: CancellationToken,
+    interrupt: CancellationToken,
 ) -> Receipt {
+    // A failure ends the rest of the run with `--fail-fast`; that is no interrupt.
+    let cancel = interrupt.child_token();
     let shared = Arc::new(Shared { work, plan, store, events, cancel, built: Mutex::new(HashMap::new()) });
     announce(&shared);
     let mut state = State::default();
     steps(&shared, options, &mut state).await;
-    let interrupted = shared.cancel.is_cancelled();
+    let interrupted = interrupt.is_cancelled();
     if !options.build_only && !shared.work.rules.no_push && !interrupted {
         publish(&shared, options, &mut state).await;
     }
@@ -137,6 +139,9 @@ async fn steps(shared: &Arc<Shared>, options: Options, state: &mut State) {
                 }
                 if options.fail_fast {
                     shared.cancel.cancel();
+                    for lost in schedule.stop() {
+                        state.skip(shared, &lost, &name);
+                    }
                 }
             }
         }

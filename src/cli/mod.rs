@@ -3,6 +3,7 @@
 
 mod args;
 mod asking;
+mod build_folder;
 mod commands;
 mod contexts;
 mod exit;

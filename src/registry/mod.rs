@@ -69,5 +69,5 @@ pub use repository::{Arrival, Repository};
 pub use secret::{Credential, Secret};
 pub use settings::{Proxies, Settings};
 pub use store::{ContentStore, ContentWriter};
-pub use transfer::{Lent, PushStats, copy_image, push_image, push_with};
+pub use transfer::{Lent, PushStats, Sent, copy_blobs, copy_image, push_blobs, push_image};
 pub use upload::{Mount, Session};

@@ -62,10 +62,17 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
         Action::Build => style.strong(&word),
     };
     let pad = " ".repeat(width.saturating_sub(step.name.as_str().width()));
-    let mut why: Vec<String> =
-        step.reasons.iter().take(if verbose { usize::MAX } else { 3 }).map(reason_text).collect();
-    if step.reasons.len() > why.len() {
-        why.push(format!("and {} more", step.reasons.len() - why.len()));
+    // Several platforms may have the same to say.
+    let mut why: Vec<String> = Vec::new();
+    for reason in step.reasons.iter().map(reason_text) {
+        if !why.contains(&reason) {
+            why.push(reason);
+        }
+    }
+    let shown = if verbose { why.len() } else { why.len().min(3) };
+    let more = why.split_off(shown).len();
+    if more > 0 {
+        why.push(format!("and {more} more"));
     }
     let executor = match (step.action, step.executor) {
         (Action::Build, Executor::Assemble) => " assemble",
@@ -131,7 +138,11 @@ fn blocker_text(blocker: &Blocker) -> String {
 fn summary(plan: &Plan, style: Style) -> String {
     let count = |action| plan.images.iter().filter(|step| step.action == action).count();
     if !plan.has_changes() {
-        return style.good(&format!("nothing to do: {} images are as they should be", plan.images.len()));
+        let images = match plan.images.len() {
+            1 => "1 image is as it should be".to_owned(),
+            many => format!("{many} images are as they should be"),
+        };
+        return style.good(&format!("nothing to do: {images}"));
     }
     format!(
         "{} {} to build, {} to copy, {} to tag, {} to keep",

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::plan::{Planned, make_sound_plan, write_whole};
 use crate::apply::{Builder, Events, Options, Rules, Work, run};
 use crate::cli::args::{ApplyArguments, Choose};
+use crate::cli::build_folder::BuildFolder;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::pins::LOCK;
 use crate::cli::settings::Settings;
@@ -120,9 +121,7 @@ pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArg
             Some("apply keeps blobs and its receipt in the folder of the manifest".to_owned()),
         )
     })?;
-    let blobs = tempfile::Builder::new()
-        .prefix("build-")
-        .tempdir_in(&state)
+    let blobs = BuildFolder::new(&state)
         .map_err(|error| Failure::surroundings(format!("cannot write to `{}`: {error}", state.display()), None))?;
     let work = Work {
         project: loaded.project.clone(),

@@ -3,6 +3,7 @@
 use super::plan::make_sound_plan;
 use crate::cli::args::{Choose, TagArguments};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::load::load;
 use crate::cli::print;
 use crate::cli::settings::Settings;
 use crate::reference::tag_problem;
@@ -23,6 +24,7 @@ pub async fn tag(settings: &Settings, arguments: &TagArguments) -> Result<Exit, 
             return Err(Failure::wrong(message, "choose another"));
         }
     }
+    load(settings)?.image(&arguments.image)?;
     let only = Settings { only: vec![arguments.image.clone()], with_dependents: false, ..settings.clone() };
     let planned =
         make_sound_plan(&only, &Choose { allow_dirty: true, allow_older: true, ..Choose::default() }, &[]).await?;
