@@ -121,7 +121,8 @@ impl ContentStore {
     fn link(&self, path: &Path) -> Option<tempfile::TempPath> {
         let folder = self.root.join("blobs/sha256");
         std::fs::create_dir_all(&folder).ok()?;
-        let linked = tempfile::Builder::new().prefix(".partial-").make_in(folder, |name| std::fs::hard_link(path, name));
+        let linked =
+            tempfile::Builder::new().prefix(".partial-").make_in(folder, |name| std::fs::hard_link(path, name));
         linked.ok().map(tempfile::NamedTempFile::into_temp_path)
     }
 

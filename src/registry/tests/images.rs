@@ -1,6 +1,6 @@
 use super::super::testing::{Mounts, Options, TestRegistry};
 use super::super::{
-    By, ContentStore, Error, Lent, Repository, RequestKind, copy_image, push_image, push_with, write_archive,
+    By, ContentStore, Error, Lent, Repository, RequestKind, copy_image, push_blobs, push_image, write_archive,
 };
 use super::{Folder, anonymous, at, noise, start};
 use crate::digest::Digest;
@@ -181,12 +181,18 @@ async fn a_lent_layer_is_mounted_or_streamed() {
     lent.insert(layer.clone(), base.clone());
 
     let near = Repository::remote(&client, at(&registry, "team/near"));
-    let sent = push_with(&near, (&folder.store, &lent), &image, &[], 4).await.unwrap();
+    let sent =
+        push_blobs(&near, (&folder.store, &lent), &image, &[], 4).await.unwrap().put_manifests(&near).await.unwrap();
     assert_eq!((sent.mounted, sent.blobs_sent), (1, 2), "{sent:?}");
     assert!(!folder.store.contains(&layer.digest), "nothing is downloaded");
     let disk = tempfile::tempdir().unwrap();
     let layout = Repository::layout(disk.path());
-    let sent = push_with(&layout, (&folder.store, &lent), &image, &[], 4).await.unwrap();
+    let sent = push_blobs(&layout, (&folder.store, &lent), &image, &[], 4)
+        .await
+        .unwrap()
+        .put_manifests(&layout)
+        .await
+        .unwrap();
     assert_eq!(sent.blobs_sent, 3);
     assert_eq!(std::fs::read(ContentStore::new(disk.path()).path(&layer.digest)).unwrap(), noise(1, 50_000));
     lent.fetch_into(&folder.store).await.unwrap();
