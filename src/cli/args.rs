@@ -89,6 +89,10 @@ pub enum Command {
     Graph,
     /// Pin images from outside in deploy.lock
     Update(UpdateArguments),
+    /// Build an image and load it into the Docker daemon of this machine
+    Load(LoadArguments),
+    /// Build an image, load it and run it: `run IMAGE -- ARG...`
+    Run(RunArguments),
     /// Put further tags on a published image: a manifest PUT each
     Tag(TagArguments),
     /// Say what `retain` lets go from the repositories, and why the rest stays; with --yes, delete it
@@ -173,7 +177,7 @@ pub struct PlanArguments {
 }
 
 /// `orchestrate apply`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct ApplyArguments {
     /// A plan that `plan --out` saved; made now if absent
     #[arg(value_name = "PLAN")]
@@ -227,6 +231,36 @@ pub struct UpdateArguments {
     /// Change nothing; exit with 5 if a pin has moved or is missing
     #[arg(long)]
     pub check: bool,
+}
+
+/// `orchestrate load`.
+#[derive(Debug, Args)]
+pub struct LoadArguments {
+    /// The image
+    pub image: String,
+    /// What it is called in the daemon [default: its name, with the tag `latest`]
+    #[arg(long, value_name = "NAME:TAG")]
+    pub tag: Option<String>,
+    /// The builder of docker buildx to use [default: the current one]
+    #[arg(long, value_name = "NAME", env = "BUILDX_BUILDER")]
+    pub builder: Option<String>,
+    /// Talk to BuildKit at this address (unix:///path, tcp://host:port) instead of through docker buildx
+    #[arg(long, value_name = "ADDRESS", env = "BUILDKIT_HOST")]
+    pub buildkit: Option<String>,
+}
+
+/// `orchestrate run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// What is loaded, and how.
+    #[command(flatten)]
+    pub load: LoadArguments,
+    /// Pass this to `docker run`, before the image (may be repeated)
+    #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
+    pub docker: Vec<String>,
+    /// What the container is given
+    #[arg(last = true, value_name = "ARG")]
+    pub arguments: Vec<String>,
 }
 
 /// `orchestrate tag`.

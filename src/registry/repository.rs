@@ -189,7 +189,7 @@ impl Repository {
                 if layout.store().contains(&blob.digest) {
                     return Ok(Arrival::Existing);
                 }
-                layout.store().save(blob, source.open(blob, 0, blob.size).await?).await?;
+                layout.store().fetch(blob, source).await?;
                 return Ok(Arrival::Sent);
             }
         };
