@@ -79,7 +79,6 @@ async fn into_daemon(settings: &Settings, arguments: &LoadArguments) -> Result<R
         fail_fast: true,
         build_only: true,
         builder: arguments.builder.clone(),
-        buildkit: arguments.buildkit.clone(),
         ..ApplyArguments::default()
     };
     let receipt = conduct(planned, &settings, &how).await?;
