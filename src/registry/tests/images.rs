@@ -171,7 +171,7 @@ async fn a_forged_record_counts_as_absent() {
 /// What an image's store lacks is taken from who lends it: mounted on the same host, streamed to another and to a disk.
 #[tokio::test]
 async fn a_lent_layer_is_mounted_or_streamed() {
-    let (registry, client, base) = start(Options::default()).await;
+    let (registry, _, base) = start(Options::default()).await;
     let folder = Folder::new();
     let image = folder.image(&[(1, 50_000), (2, 300)]).await;
     push_image(&base, &folder.store, &image, &[], 4).await.unwrap();
@@ -180,7 +180,7 @@ async fn a_lent_layer_is_mounted_or_streamed() {
     let mut lent = Lent::default();
     lent.insert(layer.clone(), base.clone());
 
-    let near = Repository::remote(&client, at(&registry, "team/near"));
+    let near = Repository::remote(&anonymous(), at(&registry, "team/near"));
     let sent =
         push_blobs(&near, (&folder.store, &lent), &image, &[], 4).await.unwrap().put_manifests(&near).await.unwrap();
     assert_eq!((sent.mounted, sent.blobs_sent), (1, 2), "{sent:?}");
