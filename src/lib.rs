@@ -26,7 +26,7 @@
 //! 1  pattern reference tree
 //! 2  dockerfile ignore lock oci project
 //! 3  fingerprint graph language manifest
-//! 4  plan
+//! 4  plan storage
 //! 5  event
 //! 6  registry report workspace
 //! 7  exec observe
@@ -71,6 +71,7 @@ pub mod project;
 pub mod reference;
 pub mod registry;
 pub mod report;
+pub mod storage;
 pub mod tree;
 pub mod workspace;
 

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::exit::Failure;
+use crate::exec::buildkit::Address;
+
 /// Builds, publishes and deploys the many container images of one repository, doing only what their contents demand.
 ///
 /// Write a deploy.yaml, ask `orchestrate plan` what would happen and why, and let `orchestrate apply` do it. An image is built only
@@ -71,7 +74,7 @@ pub struct Common {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check deploy.yaml and every Dockerfile that it names
-    Check,
+    Check(CheckArguments),
     /// Print the resolved manifest: matrices expanded, templates rendered, overlays merged
     Show,
     /// Say what apply would do, and why, without building anything
@@ -92,6 +95,10 @@ pub enum Command {
     Run(RunArguments),
     /// Put further tags on a published image: a manifest PUT each
     Tag(TagArguments),
+    /// Say what `retain` lets go from the repositories, and why the rest stays; with --yes, delete it
+    Prune(PruneArguments),
+    /// Say what the repositories weigh, what a change would push, and what they cost
+    Sizes,
     /// Print a JSON schema: of deploy.yaml, of plans or of events
     Schema(SchemaArguments),
     /// Print a completion script for a shell
@@ -113,6 +120,43 @@ pub struct Choose {
     /// Move tags although a newer commit moved them, or history does not tell which is newer
     #[arg(long)]
     pub allow_older: bool,
+}
+
+/// Where BuildKit is.
+#[derive(Debug, Args)]
+pub struct BuilderArguments {
+    /// The builder of docker buildx to use [default: the current one]
+    #[arg(long, value_name = "NAME", env = "BUILDX_BUILDER")]
+    pub builder: Option<String>,
+    /// Talk to BuildKit at this address (unix:///path, tcp://host:port) instead of through docker buildx
+    #[arg(long, value_name = "ADDRESS", env = "BUILDKIT_HOST")]
+    pub buildkit: Option<String>,
+}
+
+impl BuilderArguments {
+    /// The address.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn address(&self) -> Result<Address, Failure> {
+        match &self.buildkit {
+            Some(text) => Address::parse(text)
+                .map_err(|error| Failure::wrong(error.to_string(), "use unix:///path or tcp://host:port")),
+            None => Ok(Address::DialStdio { builder: self.builder.clone() }),
+        }
+    }
+}
+
+/// `orchestrate check`.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// Also build this image from all files and from those that `inputs:` leaves, and compare what comes out (may be
+    /// repeated)
+    #[arg(long, value_name = "IMAGE")]
+    pub narrowing: Vec<String>,
+    /// Where BuildKit is.
+    #[command(flatten)]
+    pub builder: BuilderArguments,
 }
 
 /// `orchestrate plan`.
@@ -156,12 +200,9 @@ pub struct ApplyArguments {
     /// Move the tags of images whose own dependencies succeeded, though others failed
     #[arg(long)]
     pub publish_partial: bool,
-    /// The builder of docker buildx to use [default: the current one]
-    #[arg(long, value_name = "NAME", env = "BUILDX_BUILDER")]
-    pub builder: Option<String>,
-    /// Talk to BuildKit at this address (unix:///path, tcp://host:port) instead of through docker buildx
-    #[arg(long, value_name = "ADDRESS", env = "BUILDKIT_HOST")]
-    pub buildkit: Option<String>,
+    /// Where BuildKit is.
+    #[command(flatten)]
+    pub builder: BuilderArguments,
     /// Write the receipt to this file too
     #[arg(long, value_name = "FILE")]
     pub receipt: Option<PathBuf>,
@@ -230,6 +271,14 @@ pub struct TagArguments {
     /// The tags
     #[arg(required = true)]
     pub tags: Vec<String>,
+}
+
+/// `orchestrate prune`.
+#[derive(Debug, Args)]
+pub struct PruneArguments {
+    /// Delete; without it nothing is touched
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `orchestrate schema`.

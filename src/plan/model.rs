@@ -50,6 +50,10 @@ pub struct Plan {
     /// The profile that images may be copied from (`--from`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
+    /// The images that were asked for; empty if none was named.
+    #[schemars(with = "Vec<String>")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<ImageName>,
     /// The commit that was planned, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<Commit>,

@@ -15,7 +15,7 @@ use crate::path::RelPath;
 use crate::problem::Code;
 
 /// What `reader` holds, whatever its compression: gzip, bzip2, xz or zstd by their first bytes, else as it is.
-pub(super) fn decompressed(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+pub fn decompressed(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut reader = BufReader::with_capacity(128 * 1024, reader);
     let start = reader.fill_buf()?;
     Ok(if start.starts_with(&[0x1f, 0x8b, 0x08]) {
