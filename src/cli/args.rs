@@ -123,7 +123,7 @@ pub struct Choose {
 }
 
 /// Where BuildKit is.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct BuilderArguments {
     /// The builder of docker buildx to use [default: the current one]
     #[arg(long, value_name = "NAME", env = "BUILDX_BUILDER")]
@@ -241,12 +241,9 @@ pub struct LoadArguments {
     /// What it is called in the daemon [default: its name, with the tag `latest`]
     #[arg(long, value_name = "NAME:TAG")]
     pub tag: Option<String>,
-    /// The builder of docker buildx to use [default: the current one]
-    #[arg(long, value_name = "NAME", env = "BUILDX_BUILDER")]
-    pub builder: Option<String>,
-    /// Talk to BuildKit at this address (unix:///path, tcp://host:port) instead of through docker buildx
-    #[arg(long, value_name = "ADDRESS", env = "BUILDKIT_HOST")]
-    pub buildkit: Option<String>,
+    /// Where BuildKit is.
+    #[command(flatten)]
+    pub builder: BuilderArguments,
 }
 
 /// `orchestrate run`.

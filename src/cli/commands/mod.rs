@@ -3,8 +3,8 @@
 mod apply;
 mod check;
 mod inputs;
-mod narrowing;
 mod load;
+mod narrowing;
 mod plan;
 mod print;
 mod prune;
