@@ -41,9 +41,9 @@ impl Lock {
     /// One problem, if it is not a lock file of this version.
     pub fn parse(source: &Source) -> Result<Self, Problems> {
         let problem = |error: &serde_json::Error| {
-            let offset = offset_of(source.text(), error.line(), error.column());
+            let (start, length) = word_at(source.text(), error.line(), error.column());
             Problem::error(Code::BadLock, format!("this is not a lock file: {}", plain(error)))
-                .at(&source.at(offset, 1), "")
+                .at(&source.at(start, length), "")
                 .help("take it from version control again, or delete it and run `orchestrate update`")
         };
         let lock: Self = serde_json::from_str(source.text()).map_err(|error| Problems::from(problem(&error)))?;
@@ -121,9 +121,12 @@ fn plain(error: &serde_json::Error) -> String {
     text.split(" at line ").next().unwrap_or(&text).to_owned()
 }
 
-fn offset_of(text: &str, line: usize, column: usize) -> usize {
+/// Offset and length of what serde_json complains of: the text in quotes that ends at this line and column, else one character.
+fn word_at(text: &str, line: usize, column: usize) -> (usize, usize) {
     let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    (start + column.saturating_sub(1)).min(text.len().saturating_sub(1))
+    let end = (start + column.saturating_sub(1)).min(text.len().saturating_sub(1));
+    let opening = text.get(start..end).filter(|_| text[end..].starts_with('"')).and_then(|before| before.rfind('"'));
+    opening.map_or((end, 1), |at| (start + at, end + 1 - (start + at)))
 }
 
 #[cfg(test)]
@@ -155,5 +158,9 @@ mod tests {
             let problems = Lock::parse(&Source::new("deploy.lock", text)).unwrap_err();
             assert_eq!(problems.sorted()[0].code, Code::BadLock, "{text}");
         }
+        let text = "{\n  \"version\": 1,\n  \"imagse\": {}\n}";
+        let problems = Lock::parse(&Source::new("deploy.lock", text)).unwrap_err();
+        let place = &problems.sorted()[0].labels[0].location;
+        assert_eq!((place.line_column(), place.span.length), ((3, 3), "\"imagse\"".len()));
     }
 }

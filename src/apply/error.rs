@@ -64,6 +64,37 @@ pub enum ApplyError {
         /// What is there.
         found: String,
     },
+    /// History does not tell whether a tag would go backward.
+    #[error(
+        "the tag {reference} was moved by commit {}, and history does not tell whether that is older than this one; it was left alone\nhelp: fetch the whole history (`fetch-depth: 0`), or use --allow-older",
+        &.commit[..commit.len().min(7)]
+    )]
+    Unordered {
+        /// Repository and tag.
+        reference: String,
+        /// The commit that moved it.
+        commit: String,
+    },
+    /// Another run published another image under the same key while this one went on.
+    #[error(
+        "{reference} holds {found} by now: another run published it at the same time; no tag was moved\nhelp: run the same command again, which takes what is published"
+    )]
+    Overtaken {
+        /// Repository and key tag.
+        reference: String,
+        /// What is there.
+        found: String,
+    },
+    /// `verify:` did not accept the image.
+    #[error(
+        "`{command}` did not accept the image: {why}\nhelp: the image is published under its key alone; no tag was moved"
+    )]
+    Verify {
+        /// The command.
+        command: String,
+        /// How it ended.
+        why: String,
+    },
     /// The run was interrupted.
     #[error("interrupted")]
     Interrupted,

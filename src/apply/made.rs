@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::publish::Fresh;
 use crate::digest::Digest;
 use crate::event::Outcome;
 use crate::platform::Platform;
@@ -23,4 +24,19 @@ pub struct Made {
     pub lent: Arc<Lent>,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+impl Made {
+    /// What was built and is published nowhere.
+    pub fn unpublished(fresh: &Fresh) -> Self {
+        let children = fresh.children.clone();
+        Self {
+            digest: fresh.digest,
+            children,
+            held: Vec::new(),
+            stored: true,
+            lent: Arc::clone(&fresh.lent),
+            outcome: Outcome::Built,
+        }
+    }
 }

@@ -46,11 +46,15 @@ pub async fn make(shared: &Shared, step: &Step, made: &MadeImages) -> Result<Opt
             let pinned = pinned_key(shared, step, image, made).await?;
             let forced = step.reasons.contains(&Reason::Forced);
             if let (Some(pinned), false) = (pinned, forced)
-                && let Some(digest) = publisher.sound_at_home(pinned).await?
+                && let Some((digest, built)) = publisher.sound_at_home(pinned).await?
+                && !shared.work.rules.no_push
             {
-                return publisher.carry(digest, pinned).await.map(Some);
+                return publisher.carry(digest, pinned, &built).await.map(Some);
             }
             let fresh = build_once(shared, step, image, made).await?;
+            if shared.work.rules.no_push {
+                return Ok(Some(Made::unpublished(&fresh)));
+            }
             publisher.publish(&fresh, pinned).await.map(Some)
         }
     }
@@ -63,19 +67,50 @@ async fn stand(publisher: &Publisher<'_>) -> Result<Made, ApplyError> {
         return Err(ApplyError::Gone(format!("{} has no destination to be taken from", step.name)));
     };
     let digest = home.digest.ok_or_else(|| ApplyError::Gone(format!("{} is not published", step.name)))?;
+    if publisher.shared.work.rules.no_push {
+        let holds = |publication: &crate::plan::Publication| publication.action != Action::Copy;
+        let held = step.destinations.iter().enumerate().filter(|(_, publication)| holds(publication));
+        let held = held.map(|(index, _)| index).collect();
+        return Ok(Made {
+            digest,
+            children: BTreeMap::new(),
+            held,
+            stored: false,
+            lent: Arc::default(),
+            outcome: Outcome::Kept,
+        });
+    }
     if let Some(pinned) = home.pinned {
-        return publisher.carry(digest, pinned).await;
+        let built = publisher.sound_at_home(pinned).await?;
+        let Some((digest, built)) = built.filter(|(found, _)| *found == digest) else {
+            return Err(ApplyError::Gone(format!("{} is not published under {} any more", step.name, pinned.tag())));
+        };
+        return publisher.carry(digest, pinned, &built).await;
     }
     let mut held: Vec<usize> = Vec::new();
     let mut outcome = if step.action == Action::Tag { Outcome::Tagged } else { Outcome::Kept };
     for (index, publication) in step.destinations.iter().enumerate() {
         if publication.action == Action::Copy {
-            publisher.copy_to(index, digest).await?;
+            limited(publisher, publisher.copy_to(index, digest)).await?;
             outcome = Outcome::Copied;
         }
         held.push(index);
     }
     Ok(Made { digest, children: BTreeMap::new(), held, stored: false, lent: Arc::default(), outcome })
+}
+
+/// A copy ends with the run, and when it takes longer than a push may.
+async fn limited(
+    publisher: &Publisher<'_>,
+    copy: impl Future<Output = Result<(), ApplyError>>,
+) -> Result<(), ApplyError> {
+    let limit = publisher.image.image.push_timeout;
+    tokio::select! {
+        () = publisher.shared.cancel.cancelled() => Err(ApplyError::Interrupted),
+        copied = tokio::time::timeout(limit, copy) => copied.unwrap_or_else(|_| {
+            Err(ApplyError::Gone(format!("copying {} took longer than {} s", publisher.step.name, limit.as_secs())))
+        }),
+    }
 }
 
 /// The pinned key: the same record with the bases by digest. `None` where it builds on no image of the manifest.

@@ -1,11 +1,13 @@
 //! Conduct: does what a plan says, and nothing else. The only module that publishes and the only one that moves tags.
 //!
 //! [`run`] is one loop that owns the state of the run; workers return results and send events. For each image: [`make`](mod@make)
-//! (keep, copy, adopt, or build), then [`publish`](mod@publish) (blobs, manifest, record, key). After all images, [`tags`](mod@tags).
+//! (keep, copy, adopt, or build), then [`publish`](mod@publish) (blobs, manifest) and [`commit`](mod@commit) (record, key). After all images,
+//! [`verify`](mod@verify) and [`tags`](mod@tags).
 
 mod assemble;
 mod build;
 mod buildkit;
+mod commit;
 mod compare;
 mod error;
 mod events;
@@ -16,13 +18,16 @@ mod pinned;
 mod publish;
 mod run;
 mod schedule;
+mod sources;
 mod tags;
 mod trial;
+mod verify;
 mod work;
 
 pub use compare::{FileDifference, compare};
 pub use error::ApplyError;
 pub use events::Events;
 pub use run::{Options, run};
+pub use sources::Sources;
 pub use trial::Trial;
-pub use work::{Builder, ImageWork, PlatformWork, Repositories, Work};
+pub use work::{Builder, ImageWork, PlatformWork, Repositories, Rules, Work};

@@ -1,6 +1,7 @@
 //! What the builds of a run see of their contexts.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::exit::Failure;
 use super::load::{Loaded, Wired, unreadable};
@@ -96,9 +97,9 @@ impl Asking {
         let mut asking = Self { ignores: BTreeMap::new(), folders: BTreeMap::new(), no_inputs: Inputs::default() };
         for image in loaded.project.images.values().filter(chosen) {
             let key = ignore_key(image);
-            if !asking.ignores.contains_key(&key) {
+            if let Entry::Vacant(entry) = asking.ignores.entry(key) {
                 let file = loaded.workspace.ignore_file(&image.dockerfile.value, &image.context.value);
-                asking.ignores.insert(key, file.map_err(|error| unreadable(&error))?);
+                entry.insert(file.map_err(|error| unreadable(&error))?);
             }
             for context in image.contexts.values() {
                 let NamedContext::Folder(folder) = &context.value else { continue };

@@ -238,7 +238,10 @@ impl Loaded {
             }
             match self.workspace.read_source(path) {
                 Ok(Some(source)) => match dockerfile::parse(&source) {
-                    Ok(dockerfile) => drop(parsed.insert(path.clone(), (source, dockerfile))),
+                    Ok(dockerfile) => {
+                        problems.append(dockerfile.warnings.clone());
+                        parsed.insert(path.clone(), (source, dockerfile));
+                    }
                     Err(found) => problems.append(found),
                 },
                 Ok(None) => problems.push(

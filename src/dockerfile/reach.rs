@@ -135,11 +135,11 @@ impl<'a> Stages<'a> {
         if let Err(error) = text.parse::<Reference>() {
             let lower = text.to_lowercase();
             let problem = without_value(word, used, globals).unwrap_or_else(|| {
-                Problem::error(Code::BadReference, error.to_string()).at(&word.location, "").maybe_help(
-                    self.by_name
-                        .contains_key(&lower)
-                        .then(|| format!("the stage is named `{lower}`: FROM takes lower case")),
-                )
+                let help = match self.by_name.contains_key(&lower) {
+                    true => Some(format!("the stage is named `{lower}`: FROM takes lower case")),
+                    false => lower.parse::<Reference>().is_ok().then(|| format!("did you mean `{lower}`?")),
+                };
+                Problem::error(Code::BadReference, error.to_string()).at(&word.location, "").maybe_help(help)
             });
             problems.push(problem);
         }

@@ -44,14 +44,20 @@ pub struct OutsideUse {
 /// What stands for a volatile value where it must not count.
 const VOLATILE: &str = "{volatile}";
 
+/// What stands for a sensitive value where it counts: another value gives another mark, and the mark does not show the value.
+fn sensitive_mark(value: &str) -> String {
+    let hash = blake3::derive_key("orchestrate 2026-11 a sensitive arg in a record", value.as_bytes());
+    format!("{{sensitive {}}}", hex::encode(&hash[..8]))
+}
+
 /// What one image's build does on one platform.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// What its Dockerfile reads and runs.
     pub analysis: Analysis,
-    /// The stages as they count: volatile values replaced by a mark.
+    /// The stages as they count: volatile and sensitive values replaced by marks.
     pub stages: Vec<StageUse>,
-    /// The args as they count: volatile values replaced by a mark.
+    /// The args as they count: volatile and sensitive values replaced by marks.
     pub args: BTreeMap<String, ArgUse>,
     /// Images of the manifest.
     pub parents: Vec<ParentUse>,
@@ -152,9 +158,10 @@ pub fn recipe(
     };
     let args = args_of(image, platform, false);
     let analysis = analyze(&args)?;
-    // Volatile values are kept out of what counts wherever an instruction carries them on.
-    let volatile = image.args.iter().any(|(name, arg)| arg.volatile && analysis.args.contains_key(name));
-    let counting = if volatile { analyze(&args_of(image, platform, true))? } else { analysis.clone() };
+    // Volatile and sensitive values are kept out of what counts wherever an instruction carries them on.
+    let marked = |arg: &crate::project::Arg| arg.volatile || arg.sensitive;
+    let some = image.args.iter().any(|(name, arg)| marked(arg) && analysis.args.contains_key(name));
+    let counting = if some { analyze(&args_of(image, platform, true))? } else { analysis.clone() };
     let mut found = Found {
         image,
         platform,
@@ -186,11 +193,15 @@ pub fn recipe(
     Ok((recipe, problems))
 }
 
-/// The args that are passed, images of ours as placeholders; volatile values as they are, or as a mark.
+/// The args that are passed, images of ours as placeholders; volatile and sensitive values as they are, or as marks.
 fn args_of(image: &Image, platform: &Platform, mark: bool) -> BTreeMap<String, String> {
     let value = |arg: &crate::project::Arg| {
-        let text = arg.on(platform)?;
-        Some(if mark && arg.volatile { VOLATILE.to_owned() } else { text.render(placeholder) })
+        let text = arg.on(platform)?.render(placeholder);
+        Some(match (mark, arg.volatile, arg.sensitive) {
+            (true, true, _) => VOLATILE.to_owned(),
+            (true, false, true) => sensitive_mark(&text),
+            _ => text,
+        })
     };
     image.args.iter().filter_map(|(name, arg)| Some((name.clone(), value(arg)?))).collect()
 }

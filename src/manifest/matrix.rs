@@ -10,6 +10,9 @@ use super::template::{Scope, text_of};
 use super::{capture, path_text, vars, yaml};
 use crate::problem::{Code, Location, Problem, Source, did_you_mean};
 
+/// The most images of a manifest.
+pub(crate) const MOST_IMAGES: usize = 10_000;
+
 /// The values of one image of a matrix.
 pub(crate) struct Cell {
     /// What templates see as `matrix`.
@@ -36,6 +39,20 @@ pub(crate) fn expand(
         .filter(|(key, value)| !matches!(key.text.as_str(), "include" | "exclude" | "file") && value.kind != Kind::Null)
         .map(|(key, value)| (key, axis(value, files, renderer)))
         .collect();
+    let included = entries.get("include").map(Node::items).unwrap_or_default();
+    let cells =
+        axes.iter().fold(usize::from(!axes.is_empty()), |cells, (_, values)| cells.saturating_mul(values.len()));
+    if cells.saturating_add(included.len()) > MOST_IMAGES {
+        let shown =
+            if cells == usize::MAX { "more than 10^19".to_owned() } else { (cells + included.len()).to_string() };
+        let why = format!("the matrix of `{}` has {shown} cells", key.text);
+        renderer.exhaust(
+            &key.location,
+            why,
+            format!("a manifest has at most {MOST_IMAGES} images, excluded cells counted"),
+        );
+        return Vec::new();
+    }
     let mut product = product(&axes);
     if let Some(exclude) = entries.get("exclude") {
         let keep = excluded(exclude, &axes, &product, renderer);
@@ -44,7 +61,7 @@ pub(crate) fn expand(
     }
     let mut cells: Vec<Cell> =
         product.into_iter().map(|values| Cell { values, location: matrix.location.clone() }).collect();
-    for item in entries.get("include").map(Node::items).unwrap_or_default() {
+    for item in included {
         match item.to_value() {
             Value::Object(values) => cells.push(Cell { values, location: item.location.clone() }),
             _ => renderer.report(

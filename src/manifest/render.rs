@@ -4,18 +4,28 @@ use serde_json::Value;
 
 use super::braces::locate;
 use super::node::{Form, Key, Kind, Mapping, Node, Scalar};
-use super::template::{Scope, Templates, Wrong, evaluate, has_reference, names_in, text_of};
-use crate::problem::{Code, Problem, Problems};
+use super::template::{MOST, Scope, Templates, Wrong, evaluate, has_reference, names_in, text_of};
+use crate::problem::{Code, Location, Problem, Problems};
 
 /// Renders, and collects what is wrong.
-#[derive(Default)]
 pub(crate) struct Renderer {
     templates: Templates,
     /// All problems so far.
     pub problems: Problems,
     /// How many of them are errors.
     errors: usize,
+    /// What rendering may still cost; at 0 it has ended, and what is found afterwards is only a consequence.
+    budget: usize,
 }
+
+impl Default for Renderer {
+    fn default() -> Self {
+        Self { templates: Templates::default(), problems: Problems::new(), errors: 0, budget: MOST }
+    }
+}
+
+/// What a value costs that is no template.
+const VALUE: usize = 16;
 
 /// Which texts may name images.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,10 +39,36 @@ pub(crate) enum References {
 impl Renderer {
     /// Notes a problem.
     pub fn report(&mut self, problem: Problem) {
-        if problem.severity == crate::problem::Severity::Error {
+        let error = problem.severity == crate::problem::Severity::Error;
+        if error {
             self.errors += 1;
         }
-        self.problems.push(problem);
+        if !self.exhausted() || problem.code == Code::YamlTooLarge {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Whether rendering has ended early: the manifest expands without bound, which is a problem by now.
+    pub fn exhausted(&self) -> bool {
+        self.budget == 0
+    }
+
+    /// Ends rendering: `why` there are more values than a manifest can need.
+    pub fn exhaust(&mut self, place: &Location, why: String, help: String) {
+        if !self.exhausted() {
+            self.budget = 0;
+            self.report(Problem::error(Code::YamlTooLarge, why).at(place, "the limit is reached here").help(help));
+        }
+    }
+
+    /// Takes the cost of a value that is no template.
+    fn spend(&mut self, node: &Node, bytes: usize) {
+        if self.budget > bytes + VALUE {
+            self.budget -= bytes + VALUE;
+        } else {
+            let help = format!("what is copied to all images may have {} MB together", MOST >> 20);
+            self.exhaust(&node.location, "the manifest expands without bound".to_owned(), help);
+        }
     }
 
     /// Notes the problems of another stage.
@@ -68,7 +104,11 @@ impl Renderer {
     pub fn value(&mut self, node: &Node, scope: &Scope<'_>) -> Option<Value> {
         let Kind::Scalar(Scalar { text, .. }) = &node.kind else { return Some(node.to_value()) };
         if !node.is_template() {
+            self.spend(node, text.len());
             return Some(node.to_value());
+        }
+        if self.exhausted() {
+            return None;
         }
         let template = match self.templates.get(text) {
             Ok(template) => template,
@@ -80,7 +120,7 @@ impl Renderer {
                 return None;
             }
         };
-        match evaluate(&template, scope) {
+        match evaluate(&template, scope, &mut self.budget) {
             Ok(value) => Some(value),
             Err(wrongs) => {
                 wrongs.into_iter().for_each(|wrong| self.report_wrong(node, wrong));
@@ -103,6 +143,10 @@ impl Renderer {
 
     /// The tree without templates. What cannot be rendered is null.
     pub fn node(&mut self, node: &Node, scope: &Scope<'_>, references: References) -> Node {
+        self.spend(node, node.text().map_or(0, str::len));
+        if self.exhausted() {
+            return Node { kind: Kind::Null, location: node.location.clone() };
+        }
         let kind = match &node.kind {
             Kind::Null => Kind::Null,
             Kind::Scalar(_) if !node.is_template() => node.kind.clone(),

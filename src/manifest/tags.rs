@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::node::Node;
 use super::render::Renderer;
 use super::taint::{Taint, Taints};
-use super::template::{Scope, Templates, evaluate, has_reference, text_of};
+use super::template::{MOST, Scope, Templates, evaluate, has_reference, text_of};
 use crate::digest::Key;
 use crate::problem::{Code, Location, Problem};
 use crate::project::{TagRule, TagText};
@@ -84,7 +84,7 @@ pub fn render_tag(rule: &TagRule, key: Option<&Key>, published: Option<&str>) ->
     names.insert("published".to_owned(), published.unwrap_or(NOT_YET).into());
     let wrong = |message: String| Problem::error(Code::BadTemplate, message).at(&rule.location, "");
     let compiled = Templates::default().get(template).map_err(wrong)?;
-    let value = evaluate(&compiled, &Scope::new(&names)).map_err(|wrongs| {
+    let value = evaluate(&compiled, &Scope::new(&names), &mut { MOST }).map_err(|wrongs| {
         let wrong = wrongs.into_iter().next();
         let (code, message) = wrong.map_or((Code::BadTemplate, String::new()), |wrong| (wrong.code, wrong.message));
         Problem::error(code, message).at(&rule.location, "")

@@ -1,7 +1,6 @@
 //! The rules of the manifest, by value.
 
 mod example;
-mod fixtures;
 mod problems;
 mod rules;
 mod schema;

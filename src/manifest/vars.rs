@@ -46,7 +46,7 @@ pub(crate) fn read_set(choices: &Choices, declared: &Node, renderer: &mut Render
             .unwrap_or_else(|| format!("declare it under `vars:`, or write `--set args.{name}=...` for a build arg"));
         renderer.report(
             Problem::error(Code::UnknownVariable, format!("there is no var `{name}`"))
-                .at(&source.at(0, name.len()), "")
+                .at(&Source::new("--set", name).at(0, name.len()), "")
                 .help(help),
         );
     }

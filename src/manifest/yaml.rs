@@ -178,6 +178,7 @@ impl<'a> Reader<'a> {
     fn mapping(&mut self, depth: usize) -> Result<(Mapping, usize, bool), Stop> {
         let (mut mapping, mut merged, mut total) = (Mapping::default(), Vec::<(Location, Node)>::new(), 1);
         let mut sound = true;
+        let mut places: HashMap<String, Location> = HashMap::new();
         while let Some(next) = self.next()? {
             if matches!(next.0, Event::MappingEnd) {
                 break;
@@ -201,9 +202,12 @@ impl<'a> Reader<'a> {
                 merged.push((key.location, value));
                 continue;
             }
-            match mapping.entry(&text) {
-                Some((first, _)) => self.problems.push(duplicate(&text, &key.location, &first.location)),
-                None => mapping.0.push((Key { text, location: key.location }, value)),
+            match places.get(&text) {
+                Some(first) => self.problems.push(duplicate(&text, &key.location, first)),
+                None => {
+                    places.insert(text.clone(), key.location.clone());
+                    mapping.0.push((Key { text, location: key.location }, value));
+                }
             }
         }
         self.merge(&mut mapping, merged);

@@ -47,6 +47,9 @@ pub struct Plan {
     /// The profile in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// The profile that images may be copied from (`--from`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// The commit that was planned, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<Commit>,
@@ -143,7 +146,7 @@ pub struct Publication {
     #[schemars(with = "Option<String>")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
-    /// Where it is copied from: the `reference` of another destination.
+    /// Where it is copied from: the `reference` of another destination, of this profile or of the one in `from`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The pinned key under which it is published already: the key is PUT on that image.
@@ -168,6 +171,18 @@ pub struct TagMove {
     /// Whether it stands on one digest forever.
     #[serde(default)]
     pub fixed: bool,
+    /// A newer commit moved it to where it stands, so it is left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newer: Option<Mover>,
+}
+
+/// Who moved a tag to where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Mover {
+    /// The commit.
+    pub commit: String,
+    /// Its time, in seconds since 1970.
+    pub time: i64,
 }
 
 impl TagMove {
@@ -222,6 +237,16 @@ pub enum Blocker {
         tag: String,
         /// One of the inputs.
         path: String,
+    },
+    /// History does not tell whether the commit that moved a tag is older than this one.
+    Unordered {
+        /// The image.
+        #[schemars(with = "String")]
+        image: ImageName,
+        /// Repository and tag.
+        reference: String,
+        /// Who moved it.
+        mover: Mover,
     },
 }
 

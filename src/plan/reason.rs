@@ -28,6 +28,11 @@ pub enum Reason {
         #[schemars(with = "String")]
         digest: Digest,
     },
+    /// Something stands under the key that no sound record vouches for: it counts as absent.
+    Unsound {
+        /// The destination's host and repository.
+        reference: String,
+    },
     /// `--rebuild` asked for it.
     Forced,
     /// The record was written in another format.

@@ -133,20 +133,20 @@ impl Problems {
         all
     }
 
-    /// Adds those of a later stage, but for what stands within a place that is complained of already: one mistake is told once.
+    /// Adds those of a later stage, but for what touches a place that an error is told of already: one mistake is told once.
     pub fn append_new(&mut self, later: Self) {
-        let told: Vec<Location> =
-            self.0.iter().filter_map(|problem| Some(problem.labels.first()?.location.clone())).collect();
-        let within = |location: &Location| {
+        let errors = self.0.iter().filter(|problem| problem.severity == Severity::Error);
+        let told: Vec<Location> = errors.filter_map(|problem| Some(problem.labels.first()?.location.clone())).collect();
+        let touched = |location: &Location| {
             told.iter().any(|told| {
-                let (outer, inner) = (told.span, location.span);
+                let (one, other) = (told.span, location.span);
                 told.source == location.source
-                    && outer.start <= inner.start
-                    && inner.start + inner.length <= outer.start + outer.length.max(1)
+                    && one.start < other.start + other.length.max(1)
+                    && other.start < one.start + one.length.max(1)
             })
         };
         self.0.extend(
-            later.0.into_iter().filter(|problem| problem.labels.first().is_none_or(|label| !within(&label.location))),
+            later.0.into_iter().filter(|problem| problem.labels.first().is_none_or(|label| !touched(&label.location))),
         );
     }
 

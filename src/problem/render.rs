@@ -4,6 +4,7 @@ use std::fmt;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde_json::{Value, json};
+use textwrap::WordSplitter;
 
 use super::{Problem, Problems, Severity, Source};
 
@@ -23,7 +24,7 @@ struct Elsewhere {
 }
 
 fn named(source: &Source) -> NamedSource<String> {
-    NamedSource::new(source.name(), source.text().to_owned())
+    NamedSource::new(source.name(), source.shown())
 }
 
 impl<'a> Report<'a> {
@@ -32,13 +33,14 @@ impl<'a> Report<'a> {
         let mut report = Report { problem, source: first.map(named), labels: Vec::new(), related: Vec::new() };
         for label in &problem.labels {
             let span = label.location.span;
-            let text = (!label.text.is_empty()).then(|| label.text.clone());
-            let spanned = LabeledSpan::new(text, span.start, span.length);
             if Some(&label.location.source) == first {
-                report.labels.push(spanned);
+                let text = (!label.text.is_empty()).then(|| label.text.clone());
+                report.labels.push(LabeledSpan::new(text, span.start, span.length));
             } else {
+                // The text stands above the place, so the place needs none.
+                let place = LabeledSpan::new(None, span.start, span.length);
                 let source = named(&label.location.source);
-                report.related.push(Elsewhere { text: label.text.clone(), source, label: spanned });
+                report.related.push(Elsewhere { text: label.text.clone(), source, label: place });
             }
         }
         report
@@ -103,7 +105,13 @@ impl Diagnostic for Elsewhere {
 /// All the problems as text for people, each with the line that it stands in.
 pub fn render(problems: &Problems, color: bool, width: usize) -> String {
     let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false).with_context_lines(1);
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(width)
+        .with_links(false)
+        .with_context_lines(1)
+        // References and names stay whole, so that they can be copied.
+        .with_break_words(false)
+        .with_word_splitter(WordSplitter::NoHyphenation);
     let mut text = String::new();
     for problem in problems.sorted() {
         if handler.render_report(&mut text, &Report::new(problem)).is_err() {

@@ -10,12 +10,32 @@ pub struct Source(Arc<Inner>);
 struct Inner {
     name: String,
     text: String,
+    /// Whether values in it may be secrets.
+    secret: bool,
 }
 
 impl Source {
     /// A text and the name that messages show: a path relative to the root, or `--set` and the like.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { name: name.into(), text: text.into() }))
+        Self(Arc::new(Inner { name: name.into(), text: text.into(), secret: false }))
+    }
+
+    /// A text of lines `NAME=value` whose values may be secrets: messages show the names alone.
+    pub fn of_secrets(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { name: name.into(), text: text.into(), secret: true }))
+    }
+
+    /// The text as it may be shown; places in it stay where they are.
+    pub fn shown(&self) -> String {
+        if !self.0.secret {
+            return self.text().to_owned();
+        }
+        let mask = |text: &str| text.bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect::<String>();
+        let line = |line: &str| match line.split_once('=') {
+            Some((name, value)) => format!("{name}={}", mask(value)),
+            None => mask(line),
+        };
+        self.text().split_inclusive('\n').map(line).collect()
     }
 
     /// The name that messages show.

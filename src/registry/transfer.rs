@@ -89,22 +89,23 @@ pub async fn push_image(
     mount_from: &[String],
     concurrency: usize,
 ) -> Result<PushStats, Error> {
-    push_with(to, (store, &Lent::default()), digest, mount_from, concurrency).await
+    let sent = push_blobs(to, (store, &Lent::default()), digest, mount_from, concurrency).await?;
+    sent.put_manifests(to).await
 }
 
-/// [`push_image`] of an image some of whose blobs are not in the store: each of those is mounted from the repository that has it, where
-/// that is on the same host, else streamed from there.
+/// The first half of [`push_image`], for an image some of whose blobs may not be in the store: each of those is mounted from the
+/// repository that has it, where that is on the same host, else streamed from there. [`Sent::put_manifests`] is the second half.
 ///
 /// # Errors
 /// As [`push_image`]; and if a repository that lends cannot be read.
-pub async fn push_with(
+pub async fn push_blobs(
     to: &Repository,
     (store, lent): (&ContentStore, &Lent),
     digest: &Digest,
     mount_from: &[String],
     concurrency: usize,
-) -> Result<PushStats, Error> {
-    Transfer { from: Origin::Store(store, lent), to, mount_from, concurrency }.manifest(*digest, 0).await
+) -> Result<Sent, Error> {
+    Transfer { from: Origin::Store(store, lent), to, mount_from, concurrency }.image(*digest).await
 }
 
 /// Brings the image or index `digest` from one repository to another, by digest; no tag moves. On the same host blobs are mounted,
@@ -118,8 +119,22 @@ pub async fn copy_image(
     digest: &Digest,
     concurrency: usize,
 ) -> Result<PushStats, Error> {
+    let sent = copy_blobs(from, to, digest, concurrency).await?;
+    sent.put_manifests(to).await
+}
+
+/// The first half of [`copy_image`]: the blobs alone. [`Sent::put_manifests`] is the second.
+///
+/// # Errors
+/// As [`copy_image`].
+pub async fn copy_blobs(
+    from: &Repository,
+    to: &Repository,
+    digest: &Digest,
+    concurrency: usize,
+) -> Result<Sent, Error> {
     let mount_from = mountable(from, to);
-    Transfer { from: Origin::Repository(from), to, mount_from: &mount_from, concurrency }.manifest(*digest, 0).await
+    Transfer { from: Origin::Repository(from), to, mount_from: &mount_from, concurrency }.image(*digest).await
 }
 
 /// The path of `from`, if `to` is on the same host and may mount from it.
@@ -129,6 +144,31 @@ fn mountable(from: &Repository, to: &Repository) -> Vec<String> {
             vec![from.path.clone()]
         }
         _ => Vec::new(),
+    }
+}
+
+/// An image of which all blobs are there, and no manifest yet that was not there before.
+#[derive(Clone, Debug, Default)]
+pub struct Sent {
+    /// What the blobs took.
+    pub stats: PushStats,
+    /// The manifests that lack, each after all that it points at.
+    manifests: Vec<RawManifest>,
+}
+
+impl Sent {
+    /// Writes the manifests, by digest, and reads each back.
+    ///
+    /// # Errors
+    /// If the registry refuses or cannot be reached, or does not keep what it is sent.
+    pub async fn put_manifests(self, to: &Repository) -> Result<PushStats, Error> {
+        let mut stats = self.stats;
+        for manifest in &self.manifests {
+            to.put_manifest(By::Digest(manifest.digest()), manifest).await?;
+            stats.manifests += 1;
+            read_back(to, manifest).await?;
+        }
+        Ok(stats)
     }
 }
 
@@ -175,11 +215,17 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    async fn manifest(&self, digest: Digest, depth: usize) -> Result<PushStats, Error> {
-        let mut stats = PushStats::default();
-        if self.to.head_manifest(By::Digest(digest)).await?.is_some() {
-            stats.existing += 1;
-            return Ok(stats);
+    async fn image(&self, digest: Digest) -> Result<Sent, Error> {
+        let mut sent = Sent::default();
+        self.manifest(digest, 0, &mut sent).await?;
+        Ok(sent)
+    }
+
+    async fn manifest(&self, digest: Digest, depth: usize, sent: &mut Sent) -> Result<(), Error> {
+        let listed = sent.manifests.iter().any(|manifest| manifest.digest() == digest);
+        if listed || self.to.head_manifest(By::Digest(digest)).await?.is_some() {
+            sent.stats.existing += 1;
+            return Ok(());
         }
         let manifest = self.from.manifest(digest).await?;
         let wrong = |why| Error::NotAManifest { place: self.from.place(), why };
@@ -189,7 +235,7 @@ impl Transfer<'_> {
             }
             Contents::Index(index) => {
                 for child in index.manifests {
-                    stats += Box::pin(self.manifest(child.digest, depth + 1)).await?;
+                    Box::pin(self.manifest(child.digest, depth + 1, sent)).await?;
                 }
             }
             Contents::Manifest(contents) => {
@@ -197,14 +243,12 @@ impl Transfer<'_> {
                 let mut arrivals =
                     stream::iter(blobs).map(|blob| self.blob(blob)).buffer_unordered(self.concurrency.max(1));
                 while let Some(arrived) = arrivals.try_next().await? {
-                    stats += arrived;
+                    sent.stats += arrived;
                 }
             }
         }
-        self.to.put_manifest(By::Digest(digest), &manifest).await?;
-        stats.manifests += 1;
-        read_back(self.to, &manifest).await?;
-        Ok(stats)
+        sent.manifests.push(manifest);
+        Ok(())
     }
 
     async fn blob(&self, blob: Descriptor) -> Result<PushStats, Error> {

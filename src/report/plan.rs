@@ -62,10 +62,17 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
         Action::Build => style.strong(&word),
     };
     let pad = " ".repeat(width.saturating_sub(step.name.as_str().width()));
-    let mut why: Vec<String> =
-        step.reasons.iter().take(if verbose { usize::MAX } else { 3 }).map(reason_text).collect();
-    if step.reasons.len() > why.len() {
-        why.push(format!("and {} more", step.reasons.len() - why.len()));
+    // Several platforms may have the same to say.
+    let mut why: Vec<String> = Vec::new();
+    for reason in step.reasons.iter().map(reason_text) {
+        if !why.contains(&reason) {
+            why.push(reason);
+        }
+    }
+    let shown = if verbose { why.len() } else { why.len().min(3) };
+    let more = why.split_off(shown).len();
+    if more > 0 {
+        why.push(format!("and {more} more"));
     }
     let executor = match (step.action, step.executor) {
         (Action::Build, Executor::Assemble) => " assemble",
@@ -100,7 +107,13 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
 }
 
 fn publication_text(publication: &Publication) -> String {
-    let tags: Vec<&str> = publication.tags.iter().map(|tag| tag.tag.as_str()).collect();
+    let left = |tag: &crate::plan::TagMove| match &tag.newer {
+        Some(newer) => {
+            format!("{} (left: the newer commit {} moved it)", tag.tag, &newer.commit[..newer.commit.len().min(7)])
+        }
+        None => tag.tag.clone(),
+    };
+    let tags: Vec<String> = publication.tags.iter().map(left).collect();
     let from = publication.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
     let tags = if tags.is_empty() { String::new() } else { format!(": {}", tags.join(", ")) };
     format!("{} {}{tags}{from}", action_word(publication.action), publication.reference)
@@ -112,6 +125,10 @@ fn blocker_text(blocker: &Blocker) -> String {
             "the fixed tag `{reference}` stands on another image ({})\n  help: a fixed tag is never overwritten; commit the change, or delete the tag",
             stands.short()
         ),
+        Blocker::Unordered { reference, mover, .. } => format!(
+            "the tag `{reference}` was moved by commit {}, and history does not tell whether that is older than this one\n  help: fetch the whole history (`fetch-depth: 0`), or use --allow-older",
+            &mover.commit[..mover.commit.len().min(7)]
+        ),
         Blocker::Dirty { image, tag, path } => format!(
             "the tag `{tag}` names the commit, but `{path}`, an input of {image}, differs from it\n  help: commit it, or use --allow-dirty, which appends `-dirty-` and the key"
         ),
@@ -121,7 +138,11 @@ fn blocker_text(blocker: &Blocker) -> String {
 fn summary(plan: &Plan, style: Style) -> String {
     let count = |action| plan.images.iter().filter(|step| step.action == action).count();
     if !plan.has_changes() {
-        return style.good(&format!("nothing to do: {} images are as they should be", plan.images.len()));
+        let images = match plan.images.len() {
+            1 => "1 image is as it should be".to_owned(),
+            many => format!("{many} images are as they should be"),
+        };
+        return style.good(&format!("nothing to do: {images}"));
     }
     format!(
         "{} {} to build, {} to copy, {} to tag, {} to keep",

@@ -72,6 +72,9 @@ pub fn reason_text(reason: &Reason) -> String {
         Reason::UnknownOrigin { tag, digest } => {
             format!("`{tag}` points at {}, which carries no record: unknown origin", digest.short())
         }
+        Reason::Unsound { reference } => {
+            format!("what stands under the key in {reference} has no sound record: it counts as absent")
+        }
         Reason::Forced => "--rebuild".to_owned(),
         Reason::Format { old, new } => format!("the key's format went from {old} to {new}"),
         Reason::Platform { old, new } => format!("platform {}", from_to(old.as_ref(), new.as_ref())),

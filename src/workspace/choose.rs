@@ -74,7 +74,7 @@ pub(super) fn choose(request: &ContextRequest<'_>, view: &View<'_>) -> Result<Ch
         ),
         (Some(reads), seen, kept) => {
             let kept = left(kept.unwrap_or_else(|| (0..tree.nodes().len() as u32).collect()));
-            of_what_is_left(tree, &kept, reads, seen.map(|seen| seen.missing).unwrap_or_default())
+            of_what_is_left(tree, &kept, reads, &seen.map(|seen| seen.missing).unwrap_or_default())
         }
     };
     let chosen = |node: &u32| nodes.binary_search(node).is_ok();
@@ -92,7 +92,7 @@ fn leaves_all_reads(reads: &[Read], dropped: &[u32], view: &View<'_>) -> bool {
 }
 
 /// The build sees what is left, so that is what the reads are held against.
-fn of_what_is_left(tree: &Tree, kept: &[u32], reads: &[Read], before: Vec<Missing>) -> (Vec<u32>, Vec<MissingRead>) {
+fn of_what_is_left(tree: &Tree, kept: &[u32], reads: &[Read], before: &[Missing]) -> (Vec<u32>, Vec<MissingRead>) {
     let left = Tree::new(kept.iter().map(|node| tree.nodes()[*node as usize].clone()).collect());
     let selection = select(&left, reads);
     let nodes = selection.iter().map(|(node, _)| kept[node]).collect();

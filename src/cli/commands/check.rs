@@ -29,8 +29,10 @@ pub async fn check(settings: &Settings, arguments: &CheckArguments) -> Result<Ex
     }
     show_problems(&warnings, false);
     if !settings.quiet {
-        let (images, edges) = (loaded.project.images.len(), wired.graph.edges().values().map(Vec::len).sum::<usize>());
-        eprint(&format!("{}: {images} images, {edges} edges, no errors\n", settings.file));
+        let count = |number: usize, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
+        let edges = wired.graph.edges().values().map(Vec::len).sum();
+        let (images, edges) = (count(loaded.project.images.len(), "image"), count(edges, "edge"));
+        eprint(&format!("{}: {images}, {edges}, no errors\n", settings.file));
     }
     Ok(Exit::Done)
 }

@@ -6,6 +6,8 @@ mod inputs;
 mod narrowing;
 mod plan;
 mod print;
+#[cfg(test)]
+mod publication_tests;
 mod show;
 mod tag;
 mod update;

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::plan::make_plan;
 use crate::cli::args::{Choose, WhyArguments};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::load::load;
 use crate::cli::print;
 use crate::cli::settings::Settings;
 use crate::digest::Digest;
@@ -18,8 +19,9 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
     if settings.offline {
         return Err(Failure::wrong("the records are in the registry", "leave --offline out"));
     }
+    load(settings)?.image(&arguments.image)?;
     let only = Settings { only: vec![arguments.image.clone()], with_dependents: false, ..settings.clone() };
-    let choose = Choose { allow_dirty: true, rebuild: Vec::new() };
+    let choose = Choose { allow_dirty: true, allow_older: true, ..Choose::default() };
     let planned = make_plan(&only, &choose, &[]).await?;
     let image = planned.loaded.image(&arguments.image)?;
     let work = planned.prepared.images.get(&image.name).ok_or_else(|| unpublished(&arguments.image))?;
@@ -80,10 +82,12 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
     let commit =
         document.commit.map(|commit| format!(" at commit {}", &commit[..7.min(commit.len())])).unwrap_or_default();
     let mut text = format!("{} since {since} ({}, built{commit})\n", image.name, digest.short());
-    if document.records.is_empty() {
-        text.push_str("  only the key is stored here: the record is not for everybody\n");
-    } else if found.is_empty() {
+    if key == Some(document.key) {
         text.push_str("  nothing changed\n");
+    } else if document.records.is_empty() {
+        text.push_str("  something changed; only the key is stored here: the record is not for everybody\n");
+    } else if found.is_empty() {
+        text.push_str("  the key differs for a reason that was not found: please report this\n");
     }
     text.push_str(&differences_text(&found, settings.out));
     for step in planned.plan.images.iter().filter(|step| step.name != image.name && !step.reasons.is_empty()) {

@@ -23,7 +23,7 @@ pub(super) fn with_files(level: &Node, scope: &Scope<'_>, files: &Files<'_>, ren
     let mut args = Node::empty(level.location.clone());
     for file in named.items().iter().filter(|file| file.text().is_some()) {
         if let Some((path, text)) = vars::read_text(file, files, renderer) {
-            args = merge(args, &read_lines(&Source::new(path, text), renderer));
+            args = merge(args, &read_lines(&Source::of_secrets(path, text), renderer));
         }
     }
     if let Some(own) = level.get("args") {

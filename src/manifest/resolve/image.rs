@@ -60,7 +60,14 @@ impl World<'_> {
         if let Kind::Mapping(mapping) = &mut own.kind {
             mapping.remove("matrix");
         }
+        if images.named.len() + cells.len() > matrix::MOST_IMAGES {
+            let help = format!("a manifest has at most {}", matrix::MOST_IMAGES);
+            renderer.exhaust(&key.location, format!("`{}` gives more images than a manifest can have", key.text), help);
+        }
         for cell in cells {
+            if renderer.exhausted() {
+                return;
+            }
             self.image(role, key, (&own, cell.as_ref(), &taints), images, renderer);
         }
     }

@@ -9,6 +9,13 @@ use super::names::parts;
 use super::scope::{Scope, step};
 use crate::problem::{Code, did_you_mean};
 
+/// What all templates of a manifest may cost together, in bytes read and made. A thousand images with fifty templates each stay far below.
+pub(crate) const MOST: usize = 128 << 20;
+/// What one template may cost.
+const MOST_OF_ONE: usize = 4 << 20;
+/// What a step costs beside the bytes that it reads and makes.
+const STEP: usize = 64;
+
 /// What is wrong with a template: at most one problem for each name.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Wrong {
@@ -22,9 +29,11 @@ pub(crate) struct Wrong {
     pub help: Option<String>,
 }
 
-/// Evaluates `template`: to a value of any type if it is exactly one name, else to text.
-pub(crate) fn evaluate(template: &Template, scope: &Scope<'_>) -> Result<Value, Vec<Wrong>> {
-    let mut run = Run { scope, frames: Vec::new(), wrong: Vec::new() };
+/// Evaluates `template`: to a value of any type if it is exactly one name, else to text. What that costs is taken from `budget`; where
+/// nothing is left, the last thing that is wrong is that the templates expand without bound.
+pub(crate) fn evaluate(template: &Template, scope: &Scope<'_>, budget: &mut usize) -> Result<Value, Vec<Wrong>> {
+    let allowance = MOST_OF_ONE.min(*budget);
+    let mut run = Run { scope, frames: Vec::new(), wrong: Vec::new(), budget: allowance };
     let value = match &template.elements[..] {
         [TemplateElement::Expression(helper) | TemplateElement::HtmlExpression(helper)] if is_name(helper) => {
             run.expression(helper)
@@ -35,6 +44,7 @@ pub(crate) fn evaluate(template: &Template, scope: &Scope<'_>) -> Result<Value, 
             Value::String(text)
         }
     };
+    *budget = if run.budget == 0 { 0 } else { *budget - (allowance - run.budget) };
     if run.wrong.is_empty() { Ok(value) } else { Err(run.wrong) }
 }
 
@@ -47,13 +57,40 @@ struct Run<'a> {
     /// `this`, `@index` and the like of the blocks around, innermost last.
     frames: Vec<Map<String, Value>>,
     wrong: Vec<Wrong>,
+    /// What may still be spent; 0 ends the evaluation.
+    budget: usize,
 }
 
 impl Run<'_> {
+    /// Takes what is about to be made from the budget; `false` if there is not enough.
+    fn spend(&mut self, bytes: usize) -> bool {
+        if self.budget == 0 {
+            return false;
+        }
+        self.budget = self.budget.saturating_sub(bytes.saturating_add(STEP));
+        if self.budget == 0 {
+            self.wrong.push(Wrong {
+                code: Code::YamlTooLarge,
+                message: "the templates expand without bound".to_owned(),
+                part: String::new(),
+                help: Some(format!(
+                    "one template may read and make {} MB, all of a manifest together {} MB",
+                    MOST_OF_ONE >> 20,
+                    MOST >> 20
+                )),
+            });
+        }
+        self.budget > 0
+    }
+
     fn elements(&mut self, elements: &[TemplateElement], out: &mut String) {
         for element in elements {
+            if !self.spend(0) {
+                return;
+            }
             match element {
-                TemplateElement::RawString(text) => out.push_str(text),
+                TemplateElement::RawString(text) if self.spend(text.len()) => out.push_str(text),
+                TemplateElement::RawString(_) => {}
                 TemplateElement::Expression(helper) | TemplateElement::HtmlExpression(helper) => {
                     let value = self.expression(helper);
                     match text_of(&value) {
@@ -113,6 +150,9 @@ impl Run<'_> {
         }
         let last = entries.len() - 1;
         for (at, (key, item)) in entries.into_iter().enumerate() {
+            if !self.spend(0) {
+                return;
+            }
             let frame = [
                 ("this", item),
                 ("@key", key),
@@ -153,7 +193,7 @@ impl Run<'_> {
         }
         let before = self.wrong.len();
         let values: Vec<Value> = helper.params.iter().map(|param| self.parameter(param)).collect();
-        if self.wrong.len() > before {
+        if self.wrong.len() > before || !self.spend(helpers::cost(&name, &values)) {
             return Value::Null;
         }
         helpers::call(&name, &values, self.scope).unwrap_or_else(|wrong| {
@@ -184,7 +224,9 @@ impl Run<'_> {
             Parameter::Name(_) | Parameter::Path(_) => {
                 let path = param.as_name().unwrap_or_default();
                 self.lookup(path).unwrap_or_else(|| {
-                    self.missing(path);
+                    if self.budget > 0 {
+                        self.missing(path);
+                    }
                     Value::Null
                 })
             }
@@ -205,7 +247,15 @@ impl Run<'_> {
         }
     }
 
-    fn lookup(&self, path: &str) -> Option<Value> {
+    /// A copy of the value of a path; `None` if there is none, or nothing is left to pay for it.
+    fn lookup(&mut self, path: &str) -> Option<Value> {
+        let found = self.find(path)?;
+        let size = helpers::size(found);
+        let value = (size < self.budget).then(|| found.clone());
+        self.spend(size).then_some(value)?
+    }
+
+    fn find(&self, path: &str) -> Option<&Value> {
         let mut frames = &self.frames[..];
         let mut path = path;
         while let Some(outer) = path.strip_prefix("../") {
@@ -217,13 +267,13 @@ impl Run<'_> {
             if let Some((first, rest)) = parts.split_first()
                 && let Some(value) = frame.get(*first)
             {
-                return rest.iter().try_fold(value, |value, name| step(value, name)).cloned();
+                return rest.iter().try_fold(value, |value, name| step(value, name));
             }
             if let Some(value) = parts.iter().try_fold(frame.get("this")?, |value, name| step(value, name)) {
-                return Some(value.clone());
+                return Some(value);
             }
         }
-        self.scope.get(&parts).cloned()
+        self.scope.get(&parts)
     }
 
     fn missing(&mut self, path: &str) {

@@ -38,6 +38,30 @@ pub(super) fn truthy(value: &Value) -> bool {
     }
 }
 
+/// About how many bytes a value takes.
+pub(super) fn size(value: &Value) -> usize {
+    const NODE: usize = 16;
+    NODE + match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + size(value)).sum(),
+        _ => 0,
+    }
+}
+
+/// About how many bytes a helper makes of these values; never less than a tenth of it.
+pub(super) fn cost(name: &str, values: &[Value]) -> usize {
+    let all: usize = values.iter().map(size).sum();
+    match (name, values) {
+        ("replace", [Value::String(text), Value::String(from), to]) => {
+            all.saturating_add(text.matches(from.as_str()).count().saturating_mul(size(to)))
+        }
+        ("join", [Value::Array(items), separator]) => all.saturating_add(items.len().saturating_mul(size(separator))),
+        ("parts", [Value::String(version)]) => (version.matches('.').count() + 1).saturating_mul(all),
+        _ => all,
+    }
+}
+
 /// Calls a helper.
 pub(super) fn call(name: &str, values: &[Value], scope: &Scope<'_>) -> Result<Value, Wrong> {
     let wrong = |message: String| Wrong { code: Code::BadTemplate, message, part: name.to_owned(), help: None };

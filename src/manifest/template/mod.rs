@@ -11,7 +11,7 @@ mod marks;
 mod names;
 mod scope;
 
-pub(crate) use evaluate::{Wrong, evaluate};
+pub(crate) use evaluate::{MOST, Wrong, evaluate};
 pub(crate) use helpers::text_of;
 pub(crate) use marks::{has_reference, mark, text_with_references};
 pub(crate) use names::{Templates, names_in};

@@ -11,6 +11,9 @@ use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 #[derive(Default)]
 pub(crate) struct Templates(RefCell<HashMap<String, Compiled>>);
 
+/// The most blocks, and the most parentheses, of one template: the parser calls itself for each.
+const DEEPEST: usize = 128;
+
 /// A template, or why it is none.
 type Compiled = Result<Rc<Template>, String>;
 
@@ -19,6 +22,9 @@ impl Templates {
     pub fn get(&self, text: &str) -> Compiled {
         if let Some(known) = self.0.borrow().get(text) {
             return known.clone();
+        }
+        if text.matches("{{#").count() > DEEPEST || text.matches('(').count() > DEEPEST {
+            return Err(format!("more than {DEEPEST} blocks or parentheses"));
         }
         let compiled = Template::compile(text).map(Rc::new).map_err(|error| error.reason().to_string());
         self.0.borrow_mut().insert(text.to_owned(), compiled.clone());

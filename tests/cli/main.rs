@@ -1,0 +1,16 @@
+//! The program as people and pipelines meet it: the built binary, its exit codes, its output, its files and its documentation.
+#![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
+
+mod bounds;
+mod examples;
+mod exits;
+mod help;
+mod interrupted;
+mod mistakes;
+mod outputs;
+mod place;
+mod problems;
+mod published;
+mod requests;
+mod schemas;
+mod secrets;
