@@ -89,8 +89,16 @@ pub enum Command {
     Graph,
     /// Pin images from outside in deploy.lock
     Update(UpdateArguments),
+    /// Build an image and load it into the Docker daemon of this machine
+    Load(LoadArguments),
+    /// Build an image, load it and run it: `run IMAGE -- ARG...`
+    Run(RunArguments),
     /// Put further tags on a published image: a manifest PUT each
     Tag(TagArguments),
+    /// Say what `retain` lets go from the repositories, and why the rest stays; with --yes, delete it
+    Prune(PruneArguments),
+    /// Say what the repositories weigh, what a change would push, and what they cost
+    Sizes,
     /// Print a JSON schema: of deploy.yaml, of plans or of events
     Schema(SchemaArguments),
     /// Print a completion script for a shell
@@ -115,7 +123,7 @@ pub struct Choose {
 }
 
 /// Where BuildKit is.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct BuilderArguments {
     /// The builder of docker buildx to use [default: the current one]
     #[arg(long, value_name = "NAME", env = "BUILDX_BUILDER")]
@@ -169,7 +177,7 @@ pub struct PlanArguments {
 }
 
 /// `orchestrate apply`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct ApplyArguments {
     /// A plan that `plan --out` saved; made now if absent
     #[arg(value_name = "PLAN")]
@@ -225,6 +233,33 @@ pub struct UpdateArguments {
     pub check: bool,
 }
 
+/// `orchestrate load`.
+#[derive(Debug, Args)]
+pub struct LoadArguments {
+    /// The image
+    pub image: String,
+    /// What it is called in the daemon [default: its name, with the tag `latest`]
+    #[arg(long, value_name = "NAME:TAG")]
+    pub tag: Option<String>,
+    /// Where BuildKit is.
+    #[command(flatten)]
+    pub builder: BuilderArguments,
+}
+
+/// `orchestrate run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// What is loaded, and how.
+    #[command(flatten)]
+    pub load: LoadArguments,
+    /// Pass this to `docker run`, before the image (may be repeated)
+    #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
+    pub docker: Vec<String>,
+    /// What the container is given
+    #[arg(last = true, value_name = "ARG")]
+    pub arguments: Vec<String>,
+}
+
 /// `orchestrate tag`.
 #[derive(Debug, Args)]
 pub struct TagArguments {
@@ -233,6 +268,14 @@ pub struct TagArguments {
     /// The tags
     #[arg(required = true)]
     pub tags: Vec<String>,
+}
+
+/// `orchestrate prune`.
+#[derive(Debug, Args)]
+pub struct PruneArguments {
+    /// Delete; without it nothing is touched
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `orchestrate schema`.

@@ -12,6 +12,7 @@ mod pins;
 mod prepare;
 mod promotion;
 mod registries;
+mod repositories;
 mod settings;
 mod uncommitted;
 
@@ -72,6 +73,10 @@ async fn run(command: &Command, settings: &Settings) -> Result<Exit, Failure> {
         Command::Inputs(arguments) => commands::inputs(settings, arguments).await,
         Command::Graph => commands::graph(settings).await,
         Command::Update(arguments) => commands::update(settings, arguments).await,
+        Command::Prune(arguments) => commands::prune(settings, arguments).await,
+        Command::Sizes => commands::sizes(settings).await,
+        Command::Load(arguments) => commands::load_image(settings, arguments).await,
+        Command::Run(arguments) => commands::run_image(settings, arguments).await,
         Command::Tag(arguments) => commands::tag(settings, arguments).await,
         Command::Schema(arguments) => commands::schema(arguments),
         Command::Completions(arguments) => commands::completions(arguments),

@@ -118,6 +118,7 @@ pub fn decide(facts: &Facts<'_>, wanted: &[Wanted], observed: &Observed) -> Plan
         project: facts.project.name.clone(),
         profile: facts.project.profile.clone(),
         from: facts.choices.from.clone(),
+        only: facts.selection.chosen.iter().filter(|_| facts.selection.partial).cloned().collect(),
         commit: facts.choices.commit.clone(),
         observed: !facts.choices.offline,
         functions: functions(facts, &images),

@@ -50,7 +50,6 @@ fn each_is_sound_in_every_profile() {
     }
 }
 
-/// What an image is made of and where it goes, by name.
 /// The key and the name of each image, and repository and tags of its destinations.
 type Images = BTreeMap<String, (Value, Value, Vec<(Value, Value)>)>;
 

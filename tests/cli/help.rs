@@ -2,8 +2,21 @@
 
 use crate::place::{Place, snapshot};
 
-const COMMANDS: &[&str] =
-    &["check", "show", "plan", "apply", "why", "inputs", "graph", "update", "tag", "schema", "completions"];
+const COMMANDS: &[&str] = &[
+    "check",
+    "show",
+    "plan",
+    "apply",
+    "why",
+    "inputs",
+    "graph",
+    "update",
+    "load",
+    "run",
+    "tag",
+    "schema",
+    "completions",
+];
 
 #[test]
 fn the_program() {

@@ -28,6 +28,7 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
     let outputs = arguments.plan.iter().chain(&arguments.receipt).map(|path| path.display().to_string());
     let outputs: Vec<String> = outputs.collect();
     let choose = chosen(&arguments.choose, saved.as_ref());
+    let settings = &saved.as_ref().map_or_else(|| settings.clone(), |saved| as_saved(settings, saved));
     let planned = make_sound_plan(settings, &choose, &outputs).await?;
     if let Some(why) = saved.as_ref().and_then(|saved| stale(saved, &planned.plan)) {
         return Err(Failure::Message {
@@ -67,6 +68,16 @@ fn receipt_json(receipt: &Receipt) -> String {
     let mut text = serde_json::to_string_pretty(receipt).expect("a receipt has only string keys and plain values");
     text.push('\n');
     text
+}
+
+/// The profile and the images are those of the saved plan, where the command line names none.
+fn as_saved(settings: &Settings, saved: &Plan) -> Settings {
+    let mut settings = settings.clone();
+    settings.profile = settings.profile.or_else(|| saved.profile.clone());
+    if settings.only.is_empty() {
+        settings.only = saved.only.iter().map(ToString::to_string).collect();
+    }
+    settings
 }
 
 /// What the command line asks for, and what the saved plan was made with.
