@@ -55,12 +55,7 @@ pub fn run(engine: &Engine, jobs: &[Job], seed: u64, bugs: &[Bug]) -> Vec<Pair> 
     let folder = folder.path().canonicalize().unwrap();
     // Where there is memory for it, these many small projects are no work for the disk.
     let try_out = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let finder = Finder {
-        shapes: &shapes,
-        classes: mutations::all(),
-        seed,
-        folder: try_out.path().to_owned(),
-    };
+    let finder = Finder { shapes: &shapes, classes: mutations::all(), seed, folder: try_out.path().to_owned() };
     let found = in_parallel(jobs, |number, job| finder.find(number, job));
     let mut by_shape: BTreeMap<usize, Vec<Change>> = BTreeMap::new();
     for (shape, change) in found.into_iter().flatten() {
@@ -200,7 +195,8 @@ impl Figures {
 
     /// Prints them.
     pub fn print(&self) {
-        let verdicts: Vec<String> = self.verdicts.iter().map(|(verdict, count)| format!("{verdict:?} {count}")).collect();
+        let verdicts: Vec<String> =
+            self.verdicts.iter().map(|(verdict, count)| format!("{verdict:?} {count}")).collect();
         say(&format!(
             "differential test: {} shapes, {} classes, {} changes in {} s: {}; stale {}; needless {:.2} % (and {} on purpose)\n",
             self.shapes,

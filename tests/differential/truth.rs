@@ -81,7 +81,8 @@ impl Engine {
         fs::copy("/bin/busybox", root.join("sh")).expect("the shapes run commands in /bin/busybox");
         fs::set_permissions(root.join("sh"), fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(root.join("more"), "more").unwrap();
-        let links = "RUN [\"/bin/sh\", \"-c\", \"for x in cat ls echo true; do /bin/busybox ln -s sh /bin/$x; done\"]\n";
+        let links =
+            "RUN [\"/bin/sh\", \"-c\", \"for x in cat ls echo true; do /bin/busybox ln -s sh /bin/$x; done\"]\n";
         let shell = format!("FROM scratch\nCOPY sh /bin/sh\nCOPY sh /bin/busybox\n{links}");
         let texts = [
             (Base::Shell, shell.clone()),

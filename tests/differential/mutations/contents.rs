@@ -41,7 +41,8 @@ pub(super) const CLASSES: &[Class] = &[
         Some(format!("{} to CRLF", case.show(&path)))
     }),
     class("a README", |case, dice| {
-        let files: Vec<_> = case.files().into_iter().filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
+        let files: Vec<_> =
+            case.files().into_iter().filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
         let path = dice.pick(&files)?.clone();
         replace(&path, format!("{} {}\n", case.salt, dice.word()).as_bytes());
         Some(format!("edit {}", case.show(&path)))
@@ -124,7 +125,11 @@ fn set_time(path: &Path, time: SystemTime) {
 }
 
 /// A change that several classes need: a project whose Dockerfile's text is changed.
-pub(super) fn rewrite(case: &mut Case, change: impl FnOnce(&str, &mut Dice) -> Option<String>, dice: &mut Dice) -> Option<()> {
+pub(super) fn rewrite(
+    case: &mut Case,
+    change: impl FnOnce(&str, &mut Dice) -> Option<String>,
+    dice: &mut Dice,
+) -> Option<()> {
     let path = case.root.join(&case.spec.dockerfile);
     let text = fs::read_to_string(&path).ok()?;
     let changed = change(&text, dice)?;

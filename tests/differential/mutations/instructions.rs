@@ -63,7 +63,8 @@ pub(super) const CLASSES: &[Class] = &[
     class("a command on two lines", |case, dice| {
         edit(case, dice, |lines, dice| {
             let words = ["RUN ", "CMD ", "ENTRYPOINT ", "HEALTHCHECK ", "ONBUILD "];
-            let command = |at: &usize| words.iter().any(|word| lines[*at].starts_with(word)) && !lines[*at].contains("<<");
+            let command =
+                |at: &usize| words.iter().any(|word| lines[*at].starts_with(word)) && !lines[*at].contains("<<");
             let found: Vec<usize> = starts(lines).into_iter().filter(command).collect();
             let at = *dice.pick(&found)?;
             let blanks: Vec<usize> = lines[at].match_indices(' ').map(|(place, _)| place).collect();
@@ -127,8 +128,10 @@ pub(super) const CLASSES: &[Class] = &[
     }),
     class("another destination", |case, dice| {
         edit(case, dice, |lines, dice| {
-            let copies: Vec<usize> =
-                whole(lines).into_iter().filter(|at| lines[*at].starts_with("COPY") && !lines[*at].ends_with(']')).collect();
+            let copies: Vec<usize> = whole(lines)
+                .into_iter()
+                .filter(|at| lines[*at].starts_with("COPY") && !lines[*at].ends_with(']'))
+                .collect();
             let at = *dice.pick(&copies)?;
             let slash = if lines[at].ends_with('/') { "/" } else { "" };
             let line = format!("{}/{}{slash}", lines[at].trim_end_matches('/'), dice.word());
@@ -139,7 +142,8 @@ pub(super) const CLASSES: &[Class] = &[
     class("one more instruction", |case, dice| {
         edit(case, dice, |lines, dice| {
             let word = dice.word();
-            let forms = ["LABEL {}=1", "ENV {}=1", "CMD [\"/{}\"]", "EXPOSE 4000", "USER 1234", "WORKDIR /{}", "ARG {}=1"];
+            let forms =
+                ["LABEL {}=1", "ENV {}=1", "CMD [\"/{}\"]", "EXPOSE 4000", "USER 1234", "WORKDIR /{}", "ARG {}=1"];
             let line = dice.pick(&forms)?.replace("{}", &word);
             lines.push(line.clone());
             Some(line)
@@ -147,7 +151,8 @@ pub(super) const CLASSES: &[Class] = &[
     }),
     class("one instruction less", |case, dice| {
         edit(case, dice, |lines, dice| {
-            let inner: Vec<usize> = whole(lines).into_iter().filter(|at| !lines[*at].to_uppercase().starts_with("FROM")).collect();
+            let inner: Vec<usize> =
+                whole(lines).into_iter().filter(|at| !lines[*at].to_uppercase().starts_with("FROM")).collect();
             if inner.len() < 2 || lines.iter().any(|line| line.contains("<<")) {
                 return None;
             }
@@ -241,10 +246,8 @@ pub(super) const CLASSES: &[Class] = &[
     }),
     class("a default that is used", |case, dice| {
         let names = ["NAME", "FILE", "FOLDER", "VERSION", "KIND", "UNUSED_TOO", "LATE"];
-        let free: Vec<&str> = names
-            .into_iter()
-            .filter(|name| case.spec.args.get(*name).is_none_or(|arg| arg.value.is_none()))
-            .collect();
+        let free: Vec<&str> =
+            names.into_iter().filter(|name| case.spec.args.get(*name).is_none_or(|arg| arg.value.is_none())).collect();
         let name = *dice.pick(&free)?;
         default(case, dice, name)
     }),
@@ -276,19 +279,16 @@ pub(super) const CLASSES: &[Class] = &[
         case.spec.dockerfile.clone_from(&path);
         Some(path)
     }),
-    documented(
-        "a copy that copies nothing new",
-        "an instruction of which the outcome is the same",
-        |case, dice| {
-            edit(case, dice, |lines, dice| {
-                let copies: Vec<usize> = whole(lines).into_iter().filter(|at| lines[*at].starts_with("COPY main.txt")).collect();
-                let at = *dice.pick(&copies)?;
-                let line = lines[at].replacen("COPY ", "COPY --chmod=0644 ", 1);
-                lines[at] = line;
-                Some(format!("--chmod=0644 in line {at}"))
-            })
-        },
-    ),
+    documented("a copy that copies nothing new", "an instruction of which the outcome is the same", |case, dice| {
+        edit(case, dice, |lines, dice| {
+            let copies: Vec<usize> =
+                whole(lines).into_iter().filter(|at| lines[*at].starts_with("COPY main.txt")).collect();
+            let at = *dice.pick(&copies)?;
+            let line = lines[at].replacen("COPY ", "COPY --chmod=0644 ", 1);
+            lines[at] = line;
+            Some(format!("--chmod=0644 in line {at}"))
+        })
+    }),
 ];
 
 /// Changes the lines of a Dockerfile.
@@ -311,8 +311,23 @@ fn edit(
 }
 
 const KEYWORDS: [&str; 17] = [
-    "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "ONBUILD", "RUN", "SHELL",
-    "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
+    "ADD",
+    "ARG",
+    "CMD",
+    "COPY",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "FROM",
+    "HEALTHCHECK",
+    "LABEL",
+    "ONBUILD",
+    "RUN",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
 ];
 
 /// The lines that begin an instruction.

@@ -31,7 +31,8 @@ const fn documented(name: &'static str, why: &'static str, apply: fn(&mut Case, 
 
 /// All of them.
 pub fn all() -> Vec<Class> {
-    [contents::CLASSES, instructions::CLASSES, modes::CLASSES, names::CLASSES, rules::CLASSES, settings::CLASSES].concat()
+    [contents::CLASSES, instructions::CLASSES, modes::CLASSES, names::CLASSES, rules::CLASSES, settings::CLASSES]
+        .concat()
 }
 
 /// The class of a name.

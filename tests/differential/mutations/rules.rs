@@ -9,9 +9,34 @@ use crate::dice::Dice;
 
 /// Patterns that mean something in the projects.
 const PATTERNS: &[&str] = &[
-    "*.md", "**/*.txt", "src", "src/deep", "src/*.txt", "lib/*", "!src", "!**/one.txt", "!lib/a.js", "docs", "unused", "main.txt",
-    "**/node_modules", "**", "!data", ".*", "**/.*", "src/**/t*", "/lib/", "s?c", "[l-m]*", "common.txt", "sub", "!sub/inner.txt",
-    "link", "src/link", "run.sh", "data/empty",
+    "*.md",
+    "**/*.txt",
+    "src",
+    "src/deep",
+    "src/*.txt",
+    "lib/*",
+    "!src",
+    "!**/one.txt",
+    "!lib/a.js",
+    "docs",
+    "unused",
+    "main.txt",
+    "**/node_modules",
+    "**",
+    "!data",
+    ".*",
+    "**/.*",
+    "src/**/t*",
+    "/lib/",
+    "s?c",
+    "[l-m]*",
+    "common.txt",
+    "sub",
+    "!sub/inner.txt",
+    "link",
+    "src/link",
+    "run.sh",
+    "data/empty",
 ];
 
 pub(super) const CLASSES: &[Class] = &[
@@ -73,7 +98,8 @@ pub(super) const CLASSES: &[Class] = &[
     class("a new file that is ignored", |case, dice| {
         let ignored = ["lib/node_modules/y.js", "docs/more.md", "new.md", "src/deep/more", "unused/more", "lib/bb.js"];
         let path = format!("{}/{}", case.spec.context, dice.pick(&ignored)?);
-        if case.root.join(&path).exists() || !case.root.join(&path).parent()?.is_dir() || ignore_files(case).is_empty() {
+        if case.root.join(&path).exists() || !case.root.join(&path).parent()?.is_dir() || ignore_files(case).is_empty()
+        {
             return None;
         }
         case.write(&path, &dice.word());

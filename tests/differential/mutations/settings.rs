@@ -8,14 +8,17 @@ use crate::dice::Dice;
 
 pub(super) const CLASSES: &[Class] = &[
     class("an arg", |case, dice| {
-        change_arg(case, dice, |name, arg| !arg.volatile && !name.starts_with("UNUSED") && !name.starts_with("BUILDKIT"))
+        change_arg(case, dice, |name, arg| {
+            !arg.volatile && !name.starts_with("UNUSED") && !name.starts_with("BUILDKIT")
+        })
     }),
     class("a volatile arg", |case, dice| change_arg(case, dice, |_, arg| arg.volatile)),
     documented("an arg that nothing uses", "an arg that a stage declares and no instruction uses", |case, dice| {
         change_arg(case, dice, |name, _| name.starts_with("UNUSED"))
     }),
     class("an arg that no stage declares", |case, dice| {
-        let known: Vec<&str> = ["ELSEWHERE", "NOWHERE"].into_iter().filter(|name| case.spec.args.contains_key(*name)).collect();
+        let known: Vec<&str> =
+            ["ELSEWHERE", "NOWHERE"].into_iter().filter(|name| case.spec.args.contains_key(*name)).collect();
         let name = dice.pick(&known).map_or_else(|| dice.word().to_uppercase(), |name| (*name).to_owned());
         let value = dice.word();
         let arg = Arg { value: Some(value.clone()), choices: Vec::new(), volatile: false };
@@ -40,7 +43,9 @@ pub(super) const CLASSES: &[Class] = &[
         let name = *dice.pick(&["TARGETARCH", "TARGETPLATFORM", "TARGETOS", "BUILDPLATFORM", "TARGETVARIANT"])?;
         let value = if name.ends_with("PLATFORM") { "linux/riscv64".to_owned() } else { dice.word() };
         text.contains("TARGET").then_some(())?;
-        case.spec.args.insert(name.to_owned(), Arg { value: Some(value.clone()), choices: Vec::new(), volatile: false });
+        case.spec
+            .args
+            .insert(name.to_owned(), Arg { value: Some(value.clone()), choices: Vec::new(), volatile: false });
         Some(format!("{name}={value}"))
     }),
     class("a label", |case, dice| {
@@ -138,7 +143,8 @@ pub(super) const CLASSES: &[Class] = &[
     }),
     class("a fresh checkout", |case, dice| {
         let place = case.root.with_file_name(dice.word());
-        let done = std::process::Command::new("cp").args(["-r", "--no-dereference"]).arg(&case.root).arg(&place).status();
+        let done =
+            std::process::Command::new("cp").args(["-r", "--no-dereference"]).arg(&case.root).arg(&place).status();
         // A checkout has no state folder.
         let _ = fs::remove_dir_all(place.join(".orchestrate"));
         case.root = place;

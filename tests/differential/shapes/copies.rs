@@ -6,7 +6,9 @@ pub(super) const SHAPES: &[Shape] = &[
     shape("copy a file", |case| with(case, "FROM scratch\nCOPY main.txt /\n")),
     shape("copy a script", |case| with(case, "FROM scratch\nCOPY run.sh src/deep/tool /bin/\n")),
     shape("copy a folder", |case| with(case, "FROM scratch\nCOPY src /src\n")),
-    shape("copy a folder with a slash", |case| with(case, "FROM scratch\nCOPY ./src/ /src/\nCOPY /lib/../docs /docs\n")),
+    shape("copy a folder with a slash", |case| {
+        with(case, "FROM scratch\nCOPY ./src/ /src/\nCOPY /lib/../docs /docs\n")
+    }),
     shape("copy everything", |case| with(case, "FROM scratch\nCOPY . /\n")),
     shape("copy with a star", |case| with(case, "FROM scratch\nCOPY src/*.txt /txt/\n")),
     shape("copy with a star for folders", |case| with(case, "FROM scratch\nCOPY src/*/t* /t/\n")),
@@ -76,8 +78,12 @@ pub(super) const SHAPES: &[Shape] = &[
     newer("copy with exclude", |case| {
         with(case, "FROM scratch\nCOPY --exclude=*.txt --exclude=deep/t* src lib /x/\n");
     }),
-    newer("copy all with exclude", |case| with(case, "FROM scratch\nCOPY --exclude=**/node_modules --exclude=docs . /x/\n")),
+    newer("copy all with exclude", |case| {
+        with(case, "FROM scratch\nCOPY --exclude=**/node_modules --exclude=docs . /x/\n")
+    }),
     newer("add with exclude", |case| with(case, "FROM scratch\nADD --exclude=one.txt src lib /x/\n")),
     newer("copy with parents", |case| with(case, "FROM scratch\nCOPY --parents src/deep/three.txt lib/*.js /x/\n")),
-    newer("copy with parents and a pivot", |case| with(case, "FROM scratch\nCOPY --parents ./src/./deep ./**/*.md /x/\n")),
+    newer("copy with parents and a pivot", |case| {
+        with(case, "FROM scratch\nCOPY --parents ./src/./deep ./**/*.md /x/\n")
+    }),
 ];

@@ -44,12 +44,18 @@ pub(super) const SHAPES: &[Shape] = &[
         on_shell(case, steps);
     }),
     runs("mount a secret", |case| {
-        on_shell(case, "COPY main.txt /\nRUN --mount=type=secret,id=token [ -s /run/secrets/token ] && echo ok > /out\n");
+        on_shell(
+            case,
+            "COPY main.txt /\nRUN --mount=type=secret,id=token [ -s /run/secrets/token ] && echo ok > /out\n",
+        );
         case.write("secret.txt", "secret");
         case.spec.secrets.insert("token".to_owned(), "secret.txt".to_owned());
     }),
     runs("run a document", |case| {
-        on_shell(case, "COPY main.txt /\nRUN <<EOF\n# a comment\necho SALT > /out\nEOF\nRUN [\"/bin/sh\", \"-c\", \"echo\"]\n");
+        on_shell(
+            case,
+            "COPY main.txt /\nRUN <<EOF\n# a comment\necho SALT > /out\nEOF\nRUN [\"/bin/sh\", \"-c\", \"echo\"]\n",
+        );
     }),
     runs("run without a file", |case| on_shell(case, "ENV A=SALT\nRUN echo $A > /out\n")),
 ];

@@ -20,7 +20,8 @@ pub(super) const SHAPES: &[Shape] = &[
         case.arg("FILE", &["one.txt.bak", "two.txt.bak"]);
     }),
     shape("an environment in a source", |case| {
-        let text = "FROM scratch AS a\nENV FOLDER=src FILE=\"one.txt\"\nFROM a\nENV BOTH=$FOLDER/$FILE\nCOPY $BOTH /x/\n";
+        let text =
+            "FROM scratch AS a\nENV FOLDER=src FILE=\"one.txt\"\nFROM a\nENV BOTH=$FOLDER/$FILE\nCOPY $BOTH /x/\n";
         with(case, text);
     }),
     shape("a global arg in FROM", |case| {
@@ -84,7 +85,8 @@ pub(super) const SHAPES: &[Shape] = &[
         with(case, text);
     }),
     shape("triggers in the image", |case| {
-        let text = "FROM scratch\nCOPY main.txt /\nONBUILD COPY src  /onbuild\nONBUILD ENV A=b  C=d\nONBUILD RUN a   b\n";
+        let text =
+            "FROM scratch\nCOPY main.txt /\nONBUILD COPY src  /onbuild\nONBUILD ENV A=b  C=d\nONBUILD RUN a   b\n";
         with(case, text);
     }),
     shape("folders to work in", |case| {
@@ -101,5 +103,7 @@ pub(super) const SHAPES: &[Shape] = &[
     shape("lines of Windows", |case| {
         with(case, "FROM scratch\r\nCOPY main.txt \\\r\n  src /x/\r\nLABEL a=1\r\n");
     }),
-    shape("words in lower case", |case| with(case, "from scratch as one\ncopy main.txt /\nfrom one\nenv A=1\ncopy lib /lib\n")),
+    shape("words in lower case", |case| {
+        with(case, "from scratch as one\ncopy main.txt /\nfrom one\nenv A=1\ncopy lib /lib\n")
+    }),
 ];

@@ -8,7 +8,10 @@ const MANY: &str = "FROM scratch AS left\nCOPY unused /u\n\nFROM scratch AS buil
 
 pub(super) const SHAPES: &[Shape] = &[
     shape("copy from a stage", |case| {
-        with(case, "FROM scratch AS Build\nCOPY src /src\nFROM scratch\nCOPY --from=build /src/one.txt /src/deep /x/\n");
+        with(
+            case,
+            "FROM scratch AS Build\nCOPY src /src\nFROM scratch\nCOPY --from=build /src/one.txt /src/deep /x/\n",
+        );
     }),
     shape("copy from a numbered stage", |case| {
         with(case, "FROM scratch\nCOPY lib /lib\nFROM scratch\nCOPY --from=0 /lib/*.js /x/\nCOPY main.txt /\n");
