@@ -4,6 +4,7 @@
 mod args;
 mod commands;
 mod exit;
+mod init;
 mod load;
 mod prepare;
 mod registries;
@@ -59,6 +60,7 @@ pub fn main() -> ExitCode {
 
 async fn run(command: &Command, settings: &Settings) -> Result<Exit, Failure> {
     match command {
+        Command::Init => commands::init(settings).await,
         Command::Check => commands::check(settings).await,
         Command::Show => commands::show(settings).await,
         Command::Plan(arguments) => commands::plan(settings, arguments).await,

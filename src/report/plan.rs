@@ -24,8 +24,9 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
     if !causes.is_empty() {
         let _ = write!(text, "\n{causes}");
     }
-    for blocker in &plan.blockers {
-        let _ = writeln!(text, "\n{} {}", style.bad("apply would refuse:"), blocker_text(blocker));
+    // An image with several destinations has the same tag at each.
+    for blocker in distinct(plan.blockers.iter().map(blocker_text)) {
+        let _ = writeln!(text, "\n{} {blocker}", style.bad("apply would refuse:"));
     }
     let _ = writeln!(text, "\n{}", summary(plan, style));
     text
@@ -39,10 +40,11 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
         Action::Build => style.strong(&word),
     };
     let pad = " ".repeat(width.saturating_sub(step.name.as_str().width()));
-    let mut why: Vec<String> =
-        step.reasons.iter().take(if verbose { usize::MAX } else { 3 }).map(reason_text).collect();
-    if step.reasons.len() > why.len() {
-        why.push(format!("and {} more", step.reasons.len() - why.len()));
+    let mut why = distinct(step.reasons.iter().map(reason_text));
+    if !verbose && why.len() > 3 {
+        let more = format!("and {} more", why.len() - 3);
+        why.truncate(3);
+        why.push(more);
     }
     let executor = match (step.action, step.executor, &step.executor_because) {
         (Action::Build, Executor::Assemble, _) => " assemble",
@@ -74,6 +76,12 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
             let _ = writeln!(text, "{indent}{}", style.dim(&publication_text(publication)));
         }
     }
+}
+
+/// Each text once, in order.
+fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    texts.filter(|text| seen.insert(text.clone())).collect()
 }
 
 fn publication_text(publication: &Publication) -> String {

@@ -3,7 +3,7 @@
 use crate::place::{Place, snapshot};
 
 const COMMANDS: &[&str] =
-    &["check", "show", "plan", "apply", "why", "inputs", "graph", "update", "tag", "schema", "completions"];
+    &["init", "check", "show", "plan", "apply", "why", "inputs", "graph", "update", "tag", "schema", "completions"];
 
 #[test]
 fn the_program() {

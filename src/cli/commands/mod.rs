@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod init;
 mod inputs;
 mod plan;
 mod print;
@@ -12,6 +13,7 @@ mod why;
 
 pub use apply::apply;
 pub use check::check;
+pub use init::init;
 pub use inputs::inputs;
 pub use plan::plan;
 pub use print::{completions, graph, schema};
