@@ -25,7 +25,7 @@
 //! 0  digest name path platform problem
 //! 1  pattern reference tree
 //! 2  dockerfile ignore lock oci project
-//! 3  fingerprint graph manifest
+//! 3  fingerprint graph language manifest
 //! 4  plan
 //! 5  event
 //! 6  registry report workspace
@@ -40,9 +40,9 @@
 //! |---|---|---|
 //! | `deploy.yaml`, files that it names, Dockerfiles, ignore files, contexts | always | never |
 //! | `deploy.lock` | always | by `apply` and `update` alone |
-//! | `.orchestrate/cache/` (hashes of files by their stat) | `plan`, `apply`, `inputs`, `why` | the same, where the folder can be written |
+//! | `.orchestrate/cache/` (hashes of files by their stat, assembled layers by what they hold) | `plan`, `apply`, `inputs`, `why` | the same, where the folder can be written |
 //! | `.orchestrate/images/` (or any `kind: layout` path) | `plan` | `apply` |
-//! | `.orchestrate/build/` (blobs between a build and its publication) | | `apply`, removed at the end |
+//! | `.orchestrate/build-*/` (blobs between a build and its publication) | | `apply`, removed at the end, or by the next one |
 //! | `.orchestrate/receipt.json` | | `apply` |
 //! | Docker's `config.json` and `certs.d` | for credentials | never |
 
@@ -55,6 +55,7 @@ pub mod exec;
 pub mod fingerprint;
 pub mod graph;
 pub mod ignore;
+pub mod language;
 pub mod lock;
 pub mod manifest;
 pub mod name;

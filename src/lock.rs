@@ -20,6 +20,9 @@ pub struct Lock {
     /// Outside images, by reference and platform: the digest of the platform's own manifest.
     #[serde(default)]
     images: BTreeMap<Reference, BTreeMap<Platform, Digest>>,
+    /// What ADD fetches, by address: the digest of a file, the commit of a repository.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    remotes: BTreeMap<String, String>,
     /// Generations of images with `rebuild_every`, by image.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     generations: BTreeMap<String, u64>,
@@ -27,7 +30,7 @@ pub struct Lock {
 
 impl Default for Lock {
     fn default() -> Self {
-        Self { version: VERSION, images: BTreeMap::new(), generations: BTreeMap::new() }
+        Self { version: VERSION, images: BTreeMap::new(), remotes: BTreeMap::new(), generations: BTreeMap::new() }
     }
 }
 
@@ -86,6 +89,21 @@ impl Lock {
         self.images.retain(|_, pins| !pins.is_empty());
     }
 
+    /// The pin of what ADD fetches from an address: `sha256:...` of a file, the commit of a repository.
+    pub fn remote(&self, url: &str) -> Option<&str> {
+        self.remotes.get(url).map(String::as_str)
+    }
+
+    /// Pins what ADD fetches from an address.
+    pub fn set_remote(&mut self, url: impl Into<String>, pin: impl Into<String>) {
+        self.remotes.insert(url.into(), pin.into());
+    }
+
+    /// Keeps only the addresses that `keep` wants.
+    pub fn retain_remotes(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.remotes.retain(|url, _| keep(url));
+    }
+
     /// The generation of an image with `rebuild_every`; 0 until it is raised for the first time.
     pub fn generation(&self, image: &str) -> u64 {
         self.generations.get(image).copied().unwrap_or(0)
@@ -122,12 +140,14 @@ mod tests {
         let platform: Platform = "linux/arm64".parse().unwrap();
         lock.set(reference.clone(), platform.clone(), Digest::of(b"x"));
         lock.raise_generation("base");
+        lock.set_remote("https://example.com/x", "sha256:0");
         let text = lock.render();
         let again = Lock::parse(&Source::new("deploy.lock", text.clone())).unwrap();
         assert_eq!(again, lock);
         assert_eq!(again.render(), text);
         assert_eq!(again.pin(&reference, &platform), Some(Digest::of(b"x")));
         assert_eq!(again.generation("base"), 1);
+        assert_eq!(again.remote("https://example.com/x"), Some("sha256:0"));
         lock.retain(|_, _| false);
         assert_eq!(lock.pins().count(), 0);
     }

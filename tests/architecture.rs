@@ -10,7 +10,7 @@ const ROWS: &[&[&str]] = &[
     &["digest", "name", "path", "platform", "problem"],
     &["pattern", "reference", "tree"],
     &["dockerfile", "ignore", "lock", "oci", "project"],
-    &["fingerprint", "graph", "manifest"],
+    &["fingerprint", "graph", "language", "manifest"],
     &["plan"],
     &["event"],
     &["registry", "report", "workspace"],

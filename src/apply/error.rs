@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::exec::assemble::AssembleError;
 use crate::exec::buildkit::BuildError;
 use crate::name::ImageName;
 use crate::problem::Source;
@@ -63,6 +64,37 @@ pub enum ApplyError {
         /// What is there.
         found: String,
     },
+    /// History does not tell whether a tag would go backward.
+    #[error(
+        "the tag {reference} was moved by commit {}, and history does not tell whether that is older than this one; it was left alone\nhelp: fetch the whole history (`fetch-depth: 0`), or use --allow-older",
+        &.commit[..commit.len().min(7)]
+    )]
+    Unordered {
+        /// Repository and tag.
+        reference: String,
+        /// The commit that moved it.
+        commit: String,
+    },
+    /// Another run published another image under the same key while this one went on.
+    #[error(
+        "{reference} holds {found} by now: another run published it at the same time; no tag was moved\nhelp: run the same command again, which takes what is published"
+    )]
+    Overtaken {
+        /// Repository and key tag.
+        reference: String,
+        /// What is there.
+        found: String,
+    },
+    /// `verify:` did not accept the image.
+    #[error(
+        "`{command}` did not accept the image: {why}\nhelp: the image is published under its key alone; no tag was moved"
+    )]
+    Verify {
+        /// The command.
+        command: String,
+        /// How it ended.
+        why: String,
+    },
     /// The run was interrupted.
     #[error("interrupted")]
     Interrupted,
@@ -97,6 +129,26 @@ impl ApplyError {
             for line in log_tail {
                 let _ = write!(text, "\n  | {line}");
             }
+        }
+        Self::Build(text)
+    }
+
+    /// An image that could not be assembled: what is wrong, the instruction in the Dockerfile, what to do.
+    pub fn assembly(image: &ImageName, error: AssembleError) -> Self {
+        let problem = match error {
+            AssembleError::Refused(problem) | AssembleError::NeedsBuildkit(problem) => problem,
+            AssembleError::Input(error) => return Self::Workspace(error),
+            AssembleError::Registry(error) => return Self::registry(format!("reading a base of {image}"))(error),
+            AssembleError::Cancelled => return Self::Interrupted,
+            other => return Self::Build(format!("the build of {image} failed: {other}")),
+        };
+        let mut text = format!("the build of {image} failed: {}", problem.message);
+        if let Some(location) = problem.labels.first().map(|label| &label.location) {
+            let line = location.source.text().lines().nth(location.line_column().0.saturating_sub(1));
+            let _ = write!(text, "\n  --> {location}\n{:>5} | {}", location.line_column().0, line.unwrap_or_default());
+        }
+        if let Some(help) = &problem.help {
+            let _ = write!(text, "\nhelp: {help}");
         }
         Self::Build(text)
     }

@@ -1,10 +1,13 @@
 //! An image of the run that exists by now.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::publish::Fresh;
 use crate::digest::Digest;
 use crate::event::Outcome;
 use crate::platform::Platform;
+use crate::registry::Lent;
 
 /// What an image is, and where.
 #[derive(Clone, Debug)]
@@ -15,8 +18,25 @@ pub struct Made {
     pub children: BTreeMap<Platform, Digest>,
     /// The destinations that hold it (indices into the image's), its home first.
     pub held: Vec<usize>,
-    /// Whether its blobs lie in the run's store.
+    /// Whether its blobs lie in the run's store, but for those that are lent.
     pub stored: bool,
+    /// Layers of its bases that are not in the store, and who has them.
+    pub lent: Arc<Lent>,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+impl Made {
+    /// What was built and is published nowhere.
+    pub fn unpublished(fresh: &Fresh) -> Self {
+        let children = fresh.children.clone();
+        Self {
+            digest: fresh.digest,
+            children,
+            held: Vec::new(),
+            stored: true,
+            lent: Arc::clone(&fresh.lent),
+            outcome: Outcome::Built,
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::name::ImageName;
 use crate::oci::{Descriptor, Index, RawManifest};
 use crate::plan::{self, Action, Plan, Reason, Step};
 use crate::platform::Platform;
-use crate::registry::{By, ContentStore};
+use crate::registry::{By, ContentStore, Lent};
 
 /// What every step of a run shares.
 pub struct Shared {
@@ -46,11 +46,15 @@ pub async fn make(shared: &Shared, step: &Step, made: &MadeImages) -> Result<Opt
             let pinned = pinned_key(shared, step, image, made).await?;
             let forced = step.reasons.contains(&Reason::Forced);
             if let (Some(pinned), false) = (pinned, forced)
-                && let Some(digest) = publisher.sound_at_home(pinned).await?
+                && let Some((digest, built)) = publisher.sound_at_home(pinned).await?
+                && !shared.work.rules.no_push
             {
-                return publisher.carry(digest, pinned).await.map(Some);
+                return publisher.carry(digest, pinned, &built).await.map(Some);
             }
             let fresh = build_once(shared, step, image, made).await?;
+            if shared.work.rules.no_push {
+                return Ok(Some(Made::unpublished(&fresh)));
+            }
             publisher.publish(&fresh, pinned).await.map(Some)
         }
     }
@@ -63,8 +67,25 @@ async fn stand(publisher: &Publisher<'_>) -> Result<Made, ApplyError> {
         return Err(ApplyError::Gone(format!("{} has no destination to be taken from", step.name)));
     };
     let digest = home.digest.ok_or_else(|| ApplyError::Gone(format!("{} is not published", step.name)))?;
+    if publisher.shared.work.rules.no_push {
+        let holds = |publication: &crate::plan::Publication| publication.action != Action::Copy;
+        let held = step.destinations.iter().enumerate().filter(|(_, publication)| holds(publication));
+        let held = held.map(|(index, _)| index).collect();
+        return Ok(Made {
+            digest,
+            children: BTreeMap::new(),
+            held,
+            stored: false,
+            lent: Arc::default(),
+            outcome: Outcome::Kept,
+        });
+    }
     if let Some(pinned) = home.pinned {
-        return publisher.carry(digest, pinned).await;
+        let built = publisher.sound_at_home(pinned).await?;
+        let Some((digest, built)) = built.filter(|(found, _)| *found == digest) else {
+            return Err(ApplyError::Gone(format!("{} is not published under {} any more", step.name, pinned.tag())));
+        };
+        return publisher.carry(digest, pinned, &built).await;
     }
     let mut held: Vec<usize> = Vec::new();
     let mut outcome = if step.action == Action::Tag { Outcome::Tagged } else { Outcome::Kept };
@@ -75,7 +96,7 @@ async fn stand(publisher: &Publisher<'_>) -> Result<Made, ApplyError> {
         }
         held.push(index);
     }
-    Ok(Made { digest, children: BTreeMap::new(), held, stored: false, outcome })
+    Ok(Made { digest, children: BTreeMap::new(), held, stored: false, lent: Arc::default(), outcome })
 }
 
 /// A copy ends with the run, and when it takes longer than a push may.
@@ -168,13 +189,21 @@ async fn build_platforms(
     made: &MadeImages,
 ) -> Result<Fresh, ApplyError> {
     let no_cache = step.reasons.contains(&Reason::Forced);
-    let run = BuildRun { store: &shared.store, events: &shared.events, cancel: &shared.cancel, no_cache };
+    let run = BuildRun {
+        executor: step.executor,
+        store: &shared.store,
+        events: &shared.events,
+        cancel: &shared.cancel,
+        no_cache,
+    };
+    let mut lent = Lent::default();
     let mut children = BTreeMap::new();
     let mut entries = Vec::new();
     for platform in image.platforms.keys() {
         let built = build(&shared.work, image, platform, made, &run).await?;
         children.insert(platform.clone(), built.digest);
         entries.push(Descriptor::new(built.media_type.clone(), built.digest, built.size).for_platform(platform));
+        lent.extend(&built.lent);
         for attestation in built.attestations {
             let descriptor = Descriptor::new(attestation.media_type, attestation.digest, attestation.size);
             entries.push(Descriptor { annotations: attestation.annotations, ..descriptor });
@@ -188,5 +217,5 @@ async fn build_platforms(
             kept.map_err(ApplyError::registry(format!("keeping the index of {}", step.name)))?
         }
     };
-    Ok(Fresh { digest, children })
+    Ok(Fresh { digest, children, lent: Arc::new(lent) })
 }

@@ -1,21 +1,29 @@
 //! Conduct: does what a plan says, and nothing else. The only module that publishes and the only one that moves tags.
 //!
 //! [`run`] is one loop that owns the state of the run; workers return results and send events. For each image: [`make`](mod@make)
-//! (keep, copy, adopt, or build), then [`publish`](mod@publish) (blobs, manifest, record, key). After all images, [`tags`](mod@tags).
+//! (keep, copy, adopt, or build), then [`publish`](mod@publish) (blobs, manifest) and [`commit`](mod@commit) (record, key). After all images,
+//! [`verify`](mod@verify) and [`tags`](mod@tags).
 
+mod assemble;
 mod build;
+mod buildkit;
+mod commit;
 mod error;
 mod events;
 mod made;
 mod make;
+mod parents;
 mod pinned;
 mod publish;
 mod run;
 mod schedule;
+mod sources;
 mod tags;
+mod verify;
 mod work;
 
 pub use error::ApplyError;
 pub use events::Events;
 pub use run::{Options, run};
-pub use work::{Builder, ImageWork, PlatformWork, Repositories, Work};
+pub use sources::Sources;
+pub use work::{Builder, ImageWork, PlatformWork, Repositories, Rules, Work};

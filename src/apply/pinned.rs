@@ -1,5 +1,6 @@
-//! The Dockerfile as it is sent: the same text with the images of its stages pinned by digest.
+//! The Dockerfile as it is sent: the same text with the images of its stages, and what ADD fetches, pinned.
 
+use crate::dockerfile::{Remote, RemoteKind, git_parts};
 use crate::problem::{Location, Source};
 
 /// A Dockerfile in which references are being replaced.
@@ -10,7 +11,7 @@ pub(super) struct Pinned<'a> {
     source: &'a Source,
     /// Whether the front end is one whose FROM we know.
     known: bool,
-    /// Where a reference stands (first byte, number of bytes), and what comes in its place.
+    /// Where something stands (first byte, number of bytes), and what comes in its place.
     replaced: Vec<(usize, usize, String)>,
 }
 
@@ -21,20 +22,52 @@ impl<'a> Pinned<'a> {
 
     /// Puts `reference` where a FROM names an image; says whether it could.
     pub fn replace(&mut self, place: &str, location: &Location, reference: String) -> bool {
+        place.ends_with("FROM") && self.replace_word(location, reference)
+    }
+
+    /// Makes an ADD fetch what `pin` says, or fail; says whether it could.
+    pub fn fetch(&mut self, remote: &Remote, pin: &str) -> bool {
+        match remote.kind {
+            RemoteKind::Git => {
+                let (repository, _, folder) = git_parts(&remote.url);
+                let folder = folder.map(|folder| format!(":{folder}")).unwrap_or_default();
+                self.replace_word(&remote.location, format!("{repository}#{pin}{folder}"))
+            }
+            RemoteKind::Http => {
+                let start = remote.instruction.span.start + "ADD".len();
+                let word = self.source.text().get(remote.instruction.span.start..start);
+                let is_add = word.is_some_and(|word| word.eq_ignore_ascii_case("ADD"));
+                let can = self.known && remote.alone && self.is_ours(&remote.instruction) && is_add;
+                if can {
+                    self.put(start, 0, format!(" --checksum={pin}"));
+                }
+                can
+            }
+        }
+    }
+
+    fn is_ours(&self, location: &Location) -> bool {
+        location.source.name() == self.source.name() && location.source.text() == self.source.text()
+    }
+
+    fn put(&mut self, start: usize, length: usize, text: String) {
+        if !self.replaced.iter().any(|(other, ..)| *other == start) {
+            self.replaced.push((start, length, text));
+        }
+    }
+
+    fn replace_word(&mut self, location: &Location, word: String) -> bool {
         let (start, length) = (location.span.start, location.span.length);
         let text = self.source.text();
         let is_word =
             text.get(start..start + length).is_some_and(|word| !word.is_empty() && !word.contains(char::is_whitespace))
-                && text[..start].ends_with([' ', '\t'])
-                && text[start + length..].chars().next().is_none_or(char::is_whitespace);
-        let ours = location.source.name() == self.source.name() && location.source.text() == text;
-        if !(self.known && ours && is_word && place.ends_with("FROM")) {
-            return false;
+                && text[..start].ends_with([' ', '\t', '"'])
+                && text[start + length..].chars().next().is_none_or(|next| next.is_whitespace() || next == '"');
+        let can = self.known && is_word && self.is_ours(location);
+        if can {
+            self.put(start, length, word);
         }
-        if !self.replaced.iter().any(|(other, ..)| *other == start) {
-            self.replaced.push((start, length, reference));
-        }
-        true
+        can
     }
 
     /// The text with everything replaced. Lines stay where they are.
@@ -76,6 +109,29 @@ mod tests {
         assert!(pinned.replace("0: FROM", &first, "go@0".to_owned()));
         let text = "ARG B=x\nFROM --platform=linux/amd64 go@0 AS b\nFROM x@1 \\\n  AS c\nFROM go@2";
         assert_eq!(pinned.source().text(), text);
+    }
+
+    #[test]
+    fn what_add_fetches_is_pinned() {
+        let text = "FROM scratch\nADD https://x.y/z /\nADD [\"https://x.y/r.git#v1:sub\", \"/r\"]\nADD https://x.y/a https://x.y/b /\n";
+        let source = Source::new("Dockerfile", text);
+        let remote = |url: &str, kind: RemoteKind, alone: bool| {
+            let line = text[..text.find(url).unwrap()].rfind('\n').unwrap() + 1;
+            Remote {
+                url: url.to_owned(),
+                checksum: None,
+                kind,
+                location: at(&source, url),
+                instruction: source.at(line, 3),
+                alone,
+            }
+        };
+        let mut pinned = Pinned::new(&source, true);
+        assert!(pinned.fetch(&remote("https://x.y/z", RemoteKind::Http, true), "sha256:1"));
+        assert!(pinned.fetch(&remote("https://x.y/r.git#v1:sub", RemoteKind::Git, true), "c0ffee"));
+        assert!(!pinned.fetch(&remote("https://x.y/a", RemoteKind::Http, false), "sha256:1"));
+        let wanted = "FROM scratch\nADD --checksum=sha256:1 https://x.y/z /\nADD [\"https://x.y/r.git#c0ffee:sub\", \"/r\"]\nADD https://x.y/a https://x.y/b /\n";
+        assert_eq!(pinned.source().text(), wanted);
     }
 
     #[test]

@@ -6,17 +6,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::commit::{Claim, document_of};
 use super::error::ApplyError;
 use super::made::Made;
 use super::make::{Shared, platforms_of};
 use super::work::ImageWork;
 use crate::digest::{Digest, Key};
 use crate::event::{Kind, Outcome, Phase};
-use crate::fingerprint::{Document, Fingerprint};
+use crate::fingerprint::Document;
 use crate::oci::{Contents, RawManifest};
 use crate::plan::Step;
 use crate::platform::Platform;
-use crate::registry::{By, Repository, copy_image, push_image};
+use crate::registry::{By, Lent, Repository, Sent, copy_blobs, push_blobs};
 
 /// How many blobs of one image are on their way at once.
 const BLOBS_AT_ONCE: usize = 4;
@@ -28,6 +29,8 @@ pub struct Fresh {
     pub digest: Digest,
     /// The manifests of its platforms.
     pub children: BTreeMap<Platform, Digest>,
+    /// Layers of its bases that are not in the store, and who has them.
+    pub lent: Arc<Lent>,
 }
 
 /// Publishes one image.
@@ -41,55 +44,38 @@ pub struct Publisher<'a> {
 }
 
 impl Publisher<'_> {
-    fn repository(&self, index: usize) -> Arc<Repository> {
+    pub(super) fn repository(&self, index: usize) -> Arc<Repository> {
         let publication = &self.step.destinations[index];
         self.shared.work.repositories.get(&publication.registry, &publication.repository)
     }
 
-    fn phase(&self, phase: Phase, index: usize) {
+    pub(super) fn phase(&self, phase: Phase, index: usize) {
         let at = self.step.destinations[index].reference.clone();
         self.shared.events.send(Kind::PhaseStarted { image: self.step.name.clone(), phase, at });
     }
 
-    /// What stands under a key at the image's home, if its record vouches for it.
-    pub async fn sound_at_home(&self, key: Key) -> Result<Option<Digest>, ApplyError> {
+    /// What stands under a key at the image's home, with the document that vouches for it.
+    pub async fn sound_at_home(&self, key: Key) -> Result<Option<(Digest, Document)>, ApplyError> {
         if self.step.destinations.is_empty() {
             return Ok(None);
         }
         self.sound(0, key).await
     }
 
-    async fn sound(&self, index: usize, key: Key) -> Result<Option<Digest>, ApplyError> {
-        let repository = self.repository(index);
-        let tag = key.tag();
-        let failed = |what: &str| ApplyError::registry(format!("{what} {repository}:{tag}"));
-        let Some(found) = repository.head_manifest(By::Tag(&tag)).await.map_err(failed("looking for"))? else {
-            return Ok(None);
-        };
-        let record = repository.read_record(found.digest, &tag).await.map_err(failed("reading the record of"))?;
-        let document = record.and_then(|bytes| Document::from_bytes(&bytes));
-        Ok(document.filter(|document| document.vouches_for(key, found.digest)).map(|_| found.digest))
-    }
-
     /// Publishes what was just built, at every destination.
     pub async fn publish(&self, fresh: &Fresh, pinned: Option<Key>) -> Result<Made, ApplyError> {
-        let mut made = Made {
-            digest: fresh.digest,
-            children: fresh.children.clone(),
-            held: Vec::new(),
-            stored: true,
-            outcome: Outcome::Built,
-        };
+        let mut made = Made::unpublished(fresh);
         if self.step.destinations.is_empty() {
             return Ok(made);
         }
-        let forced = self.step.reasons.contains(&crate::plan::Reason::Forced);
-        let first = if forced { None } else { self.sound_at_home(self.step.key).await? };
-        let standing = match first {
-            Some(first) => first,
+        let claim = if self.is_forced() { Claim::Settled } else { Claim::Contested };
+        let first = if self.is_forced() { None } else { self.sound_at_home(self.step.key).await? };
+        let mut document = self.built_document(fresh.digest, pinned);
+        let standing = match &first {
+            Some((first, _)) => *first,
             None => {
-                self.send(0, fresh.digest, &[]).await?;
-                self.commit(0, fresh.digest, pinned).await?
+                self.send(0, fresh, &[]).await?;
+                self.commit(0, fresh.digest, document.clone(), claim).await?
             }
         };
         if standing != fresh.digest {
@@ -99,14 +85,19 @@ impl Publisher<'_> {
                 dropped: Some(fresh.digest),
             });
             made = self.adopted(standing).await?;
+            let theirs = match first {
+                Some((_, document)) => Some(document),
+                None => self.sound_at_home(self.step.key).await?.map(|(_, document)| document),
+            };
+            document = theirs.ok_or_else(|| ApplyError::Gone(format!("the record of {standing} is gone")))?;
         }
         made.held.push(0);
         for index in 1..self.step.destinations.len() {
             if made.stored {
-                self.send(index, made.digest, &self.mountable(index)).await?;
-                self.commit(index, made.digest, pinned).await?;
+                self.send(index, fresh, &self.mountable(index)).await?;
+                self.commit(index, made.digest, document.clone(), Claim::Settled).await?;
             } else {
-                self.copy_between(0, index, made.digest, pinned).await?;
+                self.copy_between(&self.repository(0), index, made.digest, &document).await?;
             }
             made.held.push(index);
         }
@@ -117,50 +108,63 @@ impl Publisher<'_> {
         let repository = self.repository(0);
         let raw = self.manifest(&repository, digest).await?;
         let children = platforms_of(&raw);
-        Ok(Made { digest, children, held: Vec::new(), stored: false, outcome: Outcome::Adopted })
+        let lent = Arc::default();
+        Ok(Made { digest, children, held: Vec::new(), stored: false, lent, outcome: Outcome::Adopted })
     }
 
     /// Puts the key on an image that is published under its pinned key.
-    pub async fn carry(&self, digest: Digest, pinned: Key) -> Result<Made, ApplyError> {
+    pub async fn carry(&self, digest: Digest, pinned: Key, built: &Document) -> Result<Made, ApplyError> {
         self.shared.events.send(Kind::Adopted { image: self.step.name.clone(), digest, dropped: None });
-        self.commit(0, digest, Some(pinned)).await?;
+        let document = self.kept_document(digest, Some(pinned), built);
+        self.commit(0, digest, document.clone(), Claim::Settled).await?;
         let mut made = self.adopted(digest).await?;
         made.held.push(0);
         for index in 1..self.step.destinations.len() {
-            self.copy_between(0, index, digest, Some(pinned)).await?;
+            self.copy_between(&self.repository(0), index, digest, &document).await?;
             made.held.push(index);
         }
         Ok(made)
     }
 
-    /// Copies a published image to a destination that lacks it, from the one that the plan names.
+    /// Copies a published image to a destination that lacks it, from the place that the plan names.
     pub async fn copy_to(&self, index: usize, digest: Digest) -> Result<(), ApplyError> {
         let named = self.step.destinations[index].from.as_deref();
-        let from = self.step.destinations.iter().position(|other| Some(other.reference.as_str()) == named).unwrap_or(0);
-        self.copy_between(from, index, digest, None).await
+        let own = self.step.destinations.iter().position(|other| Some(other.reference.as_str()) == named);
+        let source = match (own, named.and_then(|named| self.shared.work.sources.find(&self.step.name, named))) {
+            (Some(own), _) => self.repository(own),
+            (None, Some(source)) => source,
+            (None, None) => {
+                let named = named.unwrap_or("nowhere");
+                return Err(ApplyError::Gone(format!(
+                    "{} was to be copied from {named}, which is unknown",
+                    self.step.name
+                )));
+            }
+        };
+        let tag = self.step.key.tag();
+        let failed = ApplyError::registry(format!("reading the record of {source}:{tag}"));
+        let document = document_of(&source, digest, self.step.key).await.map_err(failed)?;
+        let document =
+            document.ok_or_else(|| ApplyError::Gone(format!("no sound record vouches for {source}:{tag} any more")))?;
+        // At a public destination the document says no more than the key; ours has the rest.
+        let document =
+            if document.records.is_empty() { self.kept_document(digest, document.pinned, &document) } else { document };
+        self.copy_between(&source, index, digest, &document).await
     }
 
     async fn copy_between(
         &self,
-        from: usize,
+        source: &Repository,
         to: usize,
         digest: Digest,
-        pinned: Option<Key>,
+        document: &Document,
     ) -> Result<(), ApplyError> {
-        let (source, target) = (self.repository(from), self.repository(to));
+        let target = self.repository(to);
         self.phase(Phase::Blobs, to);
-        let stats = copy_image(&source, &target, &digest, BLOBS_AT_ONCE)
-            .await
-            .map_err(ApplyError::registry(format!("copying {} from {source} to {target}", self.step.name)))?;
-        self.shared.events.send(Kind::BlobsSent {
-            image: self.step.name.clone(),
-            reference: self.step.destinations[to].reference.clone(),
-            sent: stats.blobs_sent,
-            bytes: stats.bytes_sent,
-            mounted: stats.mounted,
-            existing: stats.existing,
-        });
-        self.commit(to, digest, pinned).await?;
+        let what = format!("copying {} from {source} to {target}", self.step.name);
+        let sent = copy_blobs(source, &target, &digest, BLOBS_AT_ONCE).await;
+        self.put_manifests(to, sent.map_err(ApplyError::registry(what.clone()))?, &what).await?;
+        self.commit(to, digest, document.clone(), Claim::Settled).await?;
         Ok(())
     }
 
@@ -172,31 +176,40 @@ impl Publisher<'_> {
     }
 
     /// Blobs and manifests, by digest.
-    async fn send(&self, index: usize, digest: Digest, mount_from: &[String]) -> Result<(), ApplyError> {
+    async fn send(&self, index: usize, fresh: &Fresh, mount_from: &[String]) -> Result<(), ApplyError> {
+        let digest = fresh.digest;
         let repository = self.repository(index);
         let reference = self.step.destinations[index].reference.clone();
         let (bytes, layers) = self.size(digest).await?;
         let image = self.step.name.clone();
         self.shared.events.send(Kind::Size { image: image.clone(), reference: reference.clone(), bytes, layers });
         self.phase(Phase::Blobs, index);
-        let push = push_image(&repository, &self.shared.store, &digest, mount_from, BLOBS_AT_ONCE);
         let limit = self.image.image.push_timeout;
         let what = format!("pushing {image} to {repository}");
-        let stats = tokio::select! {
-            () = self.shared.cancel.cancelled() => return Err(ApplyError::Interrupted),
-            stats = tokio::time::timeout(limit, push) => match stats {
-                Ok(stats) => stats.map_err(ApplyError::registry(what))?,
-                Err(_) => return Err(ApplyError::Gone(format!("{what} took longer than {} s", limit.as_secs()))),
-            },
+        let push = async {
+            let sent =
+                push_blobs(&repository, (&self.shared.store, &fresh.lent), &digest, mount_from, BLOBS_AT_ONCE).await;
+            self.put_manifests(index, sent.map_err(ApplyError::registry(what.clone()))?, &what).await
         };
+        tokio::select! {
+            () = self.shared.cancel.cancelled() => Err(ApplyError::Interrupted),
+            pushed = tokio::time::timeout(limit, push) => pushed
+                .unwrap_or_else(|_| Err(ApplyError::Gone(format!("{what} took longer than {} s", limit.as_secs())))),
+        }
+    }
+
+    /// Tells what blobs a destination took, and writes the manifests there.
+    async fn put_manifests(&self, index: usize, sent: Sent, what: &str) -> Result<(), ApplyError> {
         self.shared.events.send(Kind::BlobsSent {
-            image,
-            reference,
-            sent: stats.blobs_sent,
-            bytes: stats.bytes_sent,
-            mounted: stats.mounted,
-            existing: stats.existing,
+            image: self.step.name.clone(),
+            reference: self.step.destinations[index].reference.clone(),
+            sent: sent.stats.blobs_sent,
+            bytes: sent.stats.bytes_sent,
+            mounted: sent.stats.mounted,
+            existing: sent.stats.existing,
         });
+        self.phase(Phase::Manifest, index);
+        sent.put_manifests(&self.repository(index)).await.map_err(ApplyError::registry(what))?;
         Ok(())
     }
 
@@ -218,65 +231,9 @@ impl Publisher<'_> {
         Ok((bytes, layers))
     }
 
-    async fn manifest(&self, repository: &Repository, digest: Digest) -> Result<RawManifest, ApplyError> {
+    pub(super) async fn manifest(&self, repository: &Repository, digest: Digest) -> Result<RawManifest, ApplyError> {
         let what = format!("reading {digest} from {repository}");
         let raw = repository.get_manifest(By::Digest(digest)).await.map_err(ApplyError::registry(what))?;
         raw.ok_or_else(|| ApplyError::Gone(format!("{digest} is not in {repository} any more")))
-    }
-
-    /// Record, read-back, key tag, read-back: gives the digest that stands under the key afterwards.
-    async fn commit(&self, index: usize, digest: Digest, pinned: Option<Key>) -> Result<Digest, ApplyError> {
-        let repository = self.repository(index);
-        let raw = self.manifest(&repository, digest).await?;
-        self.phase(Phase::Record, index);
-        let document = self.document(index, digest, pinned);
-        let failed = |what: &str, tag: &str| ApplyError::registry(format!("{what} {repository}:{tag}"));
-        let keys: Vec<Key> =
-            pinned.into_iter().filter(|pinned| *pinned != self.step.key).chain([self.step.key]).collect();
-        for tag in keys.iter().map(Key::tag) {
-            let attached = repository.attach_record(&raw.descriptor(), &tag, &document.to_bytes()).await;
-            attached.map_err(failed("attaching the record of", &tag))?;
-        }
-        self.phase(Phase::Key, index);
-        let mut standing = digest;
-        for (tag, key) in keys.into_iter().map(|key| (key.tag(), key)) {
-            repository.put_manifest(By::Tag(&tag), &raw).await.map_err(failed("putting", &tag))?;
-            let found = repository.head_manifest(By::Tag(&tag)).await.map_err(failed("reading back", &tag))?;
-            let found = found.map(|found| found.digest);
-            standing = match found {
-                Some(found) if found == digest => found,
-                // Somebody else wrote after us: theirs is the image, if its record vouches for it.
-                other => match self.sound(index, key).await? {
-                    Some(found) => found,
-                    None => {
-                        let found = other.map_or_else(|| "nothing".to_owned(), |found| found.to_string());
-                        let reference = format!("{repository}:{tag}");
-                        return Err(ApplyError::ReadBack { reference, written: digest.to_string(), found });
-                    }
-                },
-            };
-        }
-        Ok(standing)
-    }
-
-    fn document(&self, index: usize, digest: Digest, pinned: Option<Key>) -> Document {
-        let image = &self.image.image;
-        let prints: BTreeMap<Platform, Fingerprint> =
-            self.image.platforms.iter().map(|(platform, work)| (platform.clone(), work.fingerprint.clone())).collect();
-        let mut volatile = BTreeMap::new();
-        for (name, arg) in image.args.iter().filter(|(_, arg)| arg.volatile && !arg.sensitive) {
-            if let Some(value) = &arg.value {
-                volatile.insert(name.clone(), value.render(ToString::to_string));
-            }
-        }
-        for (name, label) in image.labels.iter().filter(|(_, label)| label.volatile) {
-            volatile.insert(format!("label {name}"), label.value.clone());
-        }
-        let commit = self.shared.plan.commit.as_ref().map(|commit| commit.id.clone());
-        let document = Document::new(self.step.name.as_str(), digest, commit, &prints, &volatile);
-        let document = Document { pinned, ..document };
-        let registry = &image.destinations[index].registry;
-        let public = self.shared.work.project.registries.get(registry).is_some_and(|registry| registry.public);
-        if public { document.without_records() } else { document }
     }
 }

@@ -1,6 +1,6 @@
 //! The one loop: it owns the schedule, what is made, and the receipt.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -13,7 +13,8 @@ use super::events::Events;
 use super::made::Made;
 use super::make::{Shared, make};
 use super::schedule::Schedule;
-use super::tags::move_tags;
+use super::tags::{move_tags, needs_move};
+use super::verify::verify;
 use super::work::Work;
 use crate::event::{FORMAT, ImageReceipt, Kind, Outcome, Published, Receipt, RunOutcome};
 use crate::name::ImageName;
@@ -36,30 +37,55 @@ pub struct Options {
 /// Images that need no build wait on a registry alone: this many at once.
 const LIGHT_AT_ONCE: usize = 16;
 
-/// Applies a plan. The receipt says what exists afterwards, whatever happened.
+/// Applies a plan. The receipt says what exists afterwards, whatever happened. `interrupt` ends what is under way.
 pub async fn run(
     plan: Plan,
     work: Work,
     store: ContentStore,
     options: Options,
     events: Events,
-    cancel: CancellationToken,
+    interrupt: CancellationToken,
 ) -> Receipt {
+    // A failure ends the rest of the run with `--fail-fast`; that is no interrupt.
+    let cancel = interrupt.child_token();
     let shared = Arc::new(Shared { work, plan, store, events, cancel, built: Mutex::new(HashMap::new()) });
     announce(&shared);
-    let mut state = State { made: BTreeMap::new(), ended: BTreeMap::new() };
+    let mut state = State::default();
     steps(&shared, options, &mut state).await;
-    let interrupted = shared.cancel.is_cancelled();
-    let failed = state.ended.values().any(|end| matches!(end.outcome, Outcome::Failed | Outcome::Skipped));
-    if !options.build_only && !interrupted && (!failed || options.publish_partial) {
-        let steps: Vec<&Step> = shared.plan.images.iter().filter(|step| step.chosen).collect();
-        for (name, error) in move_tags(&shared, &steps, &state.made).await {
-            state.fail(&shared, &name, &error);
-        }
+    let interrupted = interrupt.is_cancelled();
+    if !options.build_only && !shared.work.rules.no_push && !interrupted {
+        publish(&shared, options, &mut state).await;
     }
-    let receipt = state.receipt(&shared, interrupted, options.build_only);
+    let receipt = state.receipt(&shared, interrupted);
     shared.events.send(Kind::RunFinished { receipt: receipt.clone() });
     receipt
+}
+
+/// What comes after all images: `verify:`, then the tags. What failed is left out with `--publish-partial`, else it stops all.
+async fn publish(shared: &Shared, options: Options, state: &mut State) {
+    let may_go_on = |state: &State| options.publish_partial || !state.has_failed();
+    if !may_go_on(state) {
+        return;
+    }
+    let chosen = shared.plan.images.iter().filter(|step| step.chosen);
+    let mut steps: Vec<&Step> = chosen.filter(|step| !state.is_lost(&step.name)).collect();
+    let due = steps.iter().filter(|step| {
+        let made = state.made.get(&step.name);
+        made.is_some_and(|made| needs_move(step, made.digest))
+    });
+    let due: Vec<&Step> = due.copied().collect();
+    for (name, error) in verify(shared, &due, &state.made, options.jobs).await {
+        state.fail(shared, &name, &error);
+    }
+    if shared.cancel.is_cancelled() || !may_go_on(state) {
+        return;
+    }
+    steps.retain(|step| !state.is_lost(&step.name));
+    let phase = move_tags(shared, &steps, &state.made, options.publish_partial).await;
+    state.right = phase.right;
+    for (name, error) in phase.failures {
+        state.fail(shared, &name, &error);
+    }
 }
 
 fn announce(shared: &Shared) {
@@ -73,9 +99,12 @@ fn announce(shared: &Shared) {
     });
 }
 
+#[derive(Default)]
 struct State {
     made: MadeImages,
     ended: BTreeMap<ImageName, End>,
+    /// The tags that stand where they must, by the destination's reference.
+    right: BTreeSet<(String, String)>,
 }
 
 struct End {
@@ -110,6 +139,9 @@ async fn steps(shared: &Arc<Shared>, options: Options, state: &mut State) {
                 }
                 if options.fail_fast {
                     shared.cancel.cancel();
+                    for lost in schedule.stop() {
+                        state.skip(shared, &lost, &name);
+                    }
                 }
             }
         }
@@ -141,6 +173,14 @@ fn start(shared: &Arc<Shared>, name: &ImageName, state: &State, running: &mut Jo
 }
 
 impl State {
+    fn has_failed(&self) -> bool {
+        self.ended.values().any(|end| matches!(end.outcome, Outcome::Failed | Outcome::Skipped))
+    }
+
+    fn is_lost(&self, name: &ImageName) -> bool {
+        self.ended.get(name).is_some_and(|end| matches!(end.outcome, Outcome::Failed | Outcome::Skipped))
+    }
+
     fn succeed(&mut self, shared: &Shared, name: &ImageName, made: Option<Made>, began: Instant) {
         let outcome = made.as_ref().map_or(Outcome::NotNeeded, |made| made.outcome);
         self.ended.insert(name.clone(), End { outcome, error: None });
@@ -167,27 +207,26 @@ impl State {
         self.ended.insert(name.clone(), End { outcome: Outcome::Skipped, error: Some(because.to_string()) });
     }
 
-    fn receipt(&self, shared: &Shared, interrupted: bool, build_only: bool) -> Receipt {
-        let failed = self.ended.values().any(|end| matches!(end.outcome, Outcome::Failed | Outcome::Skipped));
-        let outcome = match (interrupted, failed) {
+    fn receipt(&self, shared: &Shared, interrupted: bool) -> Receipt {
+        let outcome = match (interrupted, self.has_failed()) {
             (true, _) => RunOutcome::Interrupted,
             (false, true) => RunOutcome::Failed,
             (false, false) => RunOutcome::Succeeded,
         };
-        let tagged = outcome == RunOutcome::Succeeded && !build_only;
-        let images = shared.plan.images.iter().map(|step| self.image_receipt(step, tagged)).collect();
+        let images = shared.plan.images.iter().map(|step| self.image_receipt(step)).collect();
         let counted = shared.work.client.counters().counts().requests;
         let requests = counted.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect();
         let commit = shared.plan.commit.as_ref().map(|commit| commit.id.clone());
         Receipt { format: FORMAT, project: shared.plan.project.clone(), commit, outcome, images, requests }
     }
 
-    fn image_receipt(&self, step: &Step, tagged: bool) -> ImageReceipt {
+    fn image_receipt(&self, step: &Step) -> ImageReceipt {
         let made = self.made.get(&step.name);
         let published = made.map(|made| {
             let held = made.held.iter().filter_map(|index| step.destinations.get(*index));
             held.map(|publication| {
-                let tags = publication.tags.iter().filter(|tag| tagged || tag.from == Some(made.digest));
+                let stands = |tag: &str| self.right.contains(&(publication.reference.clone(), tag.to_owned()));
+                let tags = publication.tags.iter().filter(|tag| tag.from == Some(made.digest) || stands(&tag.tag));
                 let mut tags: Vec<String> = tags.map(|tag| tag.tag.clone()).collect();
                 tags.push(step.key.tag());
                 Published { reference: publication.reference.clone(), tags }

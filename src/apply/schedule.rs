@@ -3,10 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::name::ImageName;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Executor, Plan, Step};
 
 /// What building costs in the length of a path, next to what anything else costs.
 const BUILD: u64 = 16;
+
+/// Whether a builder has to work for it. What is assembled takes milliseconds and then waits on a registry, as what is copied does.
+fn runs_programs(step: &Step) -> bool {
+    step.action == Action::Build && step.executor == Executor::Buildkit
+}
 
 /// The images that are not done yet.
 #[derive(Clone, Debug, Default)]
@@ -31,13 +36,13 @@ impl Schedule {
                 schedule.dependents.entry(need.clone()).or_default().push(step.name.clone());
             }
             schedule.waiting.insert(step.name.clone(), needs);
-            let weight = if step.action == Action::Build { step.weight.max(1) } else { 0 };
+            let weight = if runs_programs(step) { step.weight.max(1) } else { 0 };
             schedule.weight.insert(step.name.clone(), weight);
         }
         for step in plan.images.iter().rev() {
             let after = schedule.dependents.get(&step.name).into_iter().flatten();
             let longest = after.filter_map(|name| schedule.path.get(name)).max().copied().unwrap_or(0);
-            let own = if step.action == Action::Build { BUILD * u64::from(step.weight.max(1)) } else { 1 };
+            let own = if runs_programs(step) { BUILD * u64::from(step.weight.max(1)) } else { 1 };
             schedule.path.insert(step.name.clone(), longest + own);
         }
         schedule

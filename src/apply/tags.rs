@@ -1,4 +1,9 @@
 //! The only place that moves tags: after everything else of the run succeeded, each just after it was read again.
+//!
+//! First all are judged, then all are moved: what stands in the way of one stands in the way of all, unless a part is asked for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 
@@ -6,74 +11,232 @@ use super::build::MadeImages;
 use super::error::ApplyError;
 use super::make::Shared;
 use crate::digest::Digest;
-use crate::event::{Kind, Phase};
+use crate::event::{Kind, Outcome, Phase};
 use crate::name::ImageName;
 use crate::oci::RawManifest;
-use crate::plan::{Publication, Step, TagMove};
-use crate::registry::{By, Repository};
+use crate::plan::{Mover, Publication, Step, TagMove};
+use crate::registry::{By, MoveNote, Repository};
+use crate::workspace::Age;
 
 /// How many repositories are worked on at once.
 const AT_ONCE: usize = 8;
 
-/// Moves the tags of `steps`, each image's to what was made of it. Gives the failures; a tag that could not be moved stands where it stood.
-pub async fn move_tags(shared: &Shared, steps: &[&Step], made: &MadeImages) -> Vec<(ImageName, ApplyError)> {
-    let publications = steps.iter().filter_map(|step| Some((*step, made.get(&step.name)?))).flat_map(|(step, made)| {
-        let held = step.destinations.iter().enumerate().filter(|(index, _)| made.held.contains(index));
-        held.map(move |(_, publication)| (step, publication, made.digest))
-    });
-    let moving: Vec<_> = publications.filter(|(_, publication, digest)| needs_move(publication, *digest)).collect();
-    let results = futures::stream::iter(moving.into_iter().map(|(step, publication, digest)| async move {
-        destination(shared, step, publication, digest).await.map_err(|error| (step.name.clone(), error))
-    }));
-    results.buffer_unordered(AT_ONCE).filter_map(|result| async move { result.err() }).collect().await
+/// What the tag phase did.
+#[derive(Debug, Default)]
+pub struct TagPhase {
+    /// The tags that stand where the plan moves them, by the destination's reference.
+    pub right: BTreeSet<(String, String)>,
+    /// What could not be moved stands where it stood.
+    pub failures: Vec<(ImageName, ApplyError)>,
 }
 
-fn needs_move(publication: &Publication, digest: Digest) -> bool {
-    publication.tags.iter().any(|tag| tag.from != Some(digest))
-}
-
-async fn destination(
-    shared: &Shared,
-    step: &Step,
-    publication: &Publication,
+/// One destination with tags that are to move.
+struct Pending<'a> {
+    step: &'a Step,
+    publication: &'a Publication,
+    repository: Arc<Repository>,
     digest: Digest,
-) -> Result<(), ApplyError> {
-    let repository = shared.work.repositories.get(&publication.registry, &publication.repository);
+}
+
+/// What is to happen to a tag.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It stands where it must.
+    Right,
+    /// A newer commit moved it.
+    Left(Mover),
+    /// It moves, from where it stands.
+    Move(Option<Digest>),
+}
+
+/// Moves the tags of `steps`, each image's to what was made of it. With `partial`, one that cannot move stops no other.
+pub async fn move_tags(shared: &Shared, steps: &[&Step], made: &MadeImages, partial: bool) -> TagPhase {
+    let mut phase = TagPhase::default();
+    let mut pending: Vec<Pending<'_>> = Vec::new();
+    for (step, made) in steps.iter().filter_map(|step| Some((*step, made.get(&step.name)?))) {
+        for publication in made.held.iter().filter_map(|index| step.destinations.get(*index)) {
+            let standing = publication.tags.iter().filter(|tag| tag.from == Some(made.digest));
+            phase.right.extend(standing.map(|tag| (publication.reference.clone(), tag.tag.clone())));
+            for tag in &publication.tags {
+                if let (Some(newer), true) = (&tag.newer, tag.from != Some(made.digest)) {
+                    left(shared, step, publication, tag, newer);
+                }
+            }
+            if publication.tags.iter().any(|tag| may_move(tag, made.digest)) {
+                let repository = shared.work.repositories.get(&publication.registry, &publication.repository);
+                pending.push(Pending { step, publication, repository, digest: made.digest });
+            }
+        }
+    }
+    let mut homes: Vec<(&Step, Digest)> = Vec::new();
+    for Pending { step, digest, .. } in &pending {
+        let ours = made.get(&step.name).is_some_and(|made| made.outcome == Outcome::Built);
+        if ours && homes.iter().all(|(other, _)| other.name != step.name) {
+            homes.push((step, *digest));
+        }
+    }
+    let judged = futures::stream::iter(homes.into_iter().map(|(step, digest)| still_ours(shared, step, digest)));
+    let overtaken: Vec<_> = judged.buffer_unordered(AT_ONCE).filter_map(|found| async { found }).collect().await;
+    // Where nothing was built or sent the plan has just read every tag.
+    let quick = made.values().all(|made| matches!(made.outcome, Outcome::Kept | Outcome::Tagged));
+    let judged = futures::stream::iter(pending.iter().map(|pending| async move {
+        for tag in pending.publication.tags.iter().filter(|tag| !quick && may_move(tag, pending.digest)) {
+            judge(shared, pending, tag).await?;
+        }
+        Ok::<(), ApplyError>(())
+    }));
+    let judged: Vec<Result<(), ApplyError>> = judged.buffered(AT_ONCE).collect().await;
+    let mut ready = Vec::new();
+    for (pending, judged) in pending.into_iter().zip(judged) {
+        match judged {
+            Err(error) => phase.failures.push((pending.step.name.clone(), error)),
+            Ok(()) if overtaken.iter().any(|(name, _)| name == &pending.step.name) => {}
+            Ok(()) => ready.push(pending),
+        }
+    }
+    phase.failures.extend(overtaken);
+    if !phase.failures.is_empty() && !partial {
+        return phase;
+    }
+    let moved = futures::stream::iter(ready.iter().map(|pending| destination(shared, pending)));
+    let moved: Vec<(Vec<String>, Option<ApplyError>)> = moved.buffered(AT_ONCE).collect().await;
+    for (pending, (tags, error)) in ready.iter().zip(moved) {
+        phase.right.extend(tags.into_iter().map(|tag| (pending.publication.reference.clone(), tag)));
+        phase.failures.extend(error.map(|error| (pending.step.name.clone(), error)));
+    }
+    phase
+}
+
+/// Whether anything of a step's tags is left to do once the image `digest` is published.
+pub fn needs_move(step: &Step, digest: Digest) -> bool {
+    step.destinations.iter().flat_map(|publication| &publication.tags).any(|tag| may_move(tag, digest))
+}
+
+fn may_move(tag: &TagMove, digest: Digest) -> bool {
+    tag.newer.is_none() && tag.from != Some(digest)
+}
+
+/// Whether the image that this run built is still the one under its key. Another run may have written at the very same time and not have
+/// seen ours; then ours is tagged nowhere.
+async fn still_ours(shared: &Shared, step: &Step, digest: Digest) -> Option<(ImageName, ApplyError)> {
+    let home = step.destinations.first()?;
+    let repository = shared.work.repositories.get(&home.registry, &home.repository);
+    let reference = format!("{repository}:{}", step.key.tag());
+    let found = match repository.head_manifest(By::Tag(&step.key.tag())).await {
+        Ok(found) => found.map(|found| found.digest),
+        Err(error) => return Some((step.name.clone(), ApplyError::registry(format!("reading {reference}"))(error))),
+    };
+    if found == Some(digest) {
+        return None;
+    }
+    let found = found.map_or_else(|| "nothing".to_owned(), |found| found.to_string());
+    Some((step.name.clone(), ApplyError::Overtaken { reference, found }))
+}
+
+/// Reads where a tag stands, and who moved it there.
+async fn judge(shared: &Shared, pending: &Pending<'_>, tag: &TagMove) -> Result<Verdict, ApplyError> {
+    let rules = shared.work.rules;
+    let repository = &pending.repository;
+    let reference = format!("{}:{}", pending.publication.reference, tag.tag);
+    let failed = |what: &str| ApplyError::registry(format!("{what} {reference}"));
+    let found = repository.head_manifest(By::Tag(&tag.tag)).await.map_err(failed("reading"))?;
+    let found = found.map(|found| found.digest);
+    if found == Some(pending.digest) {
+        return Ok(Verdict::Right);
+    }
+    let moved = || {
+        let found = found.map_or_else(|| "nothing".to_owned(), |found| found.to_string());
+        ApplyError::TagMoved { reference: reference.clone(), found }
+    };
+    let Some(standing) = found else {
+        return if tag.from.is_some() && rules.strict { Err(moved()) } else { Ok(Verdict::Move(None)) };
+    };
+    if tag.fixed {
+        return Err(ApplyError::TagConflict { reference, found: standing.to_string() });
+    }
+    let as_planned = found == tag.from;
+    if rules.allow_older {
+        return if as_planned { Ok(Verdict::Move(found)) } else { Err(moved()) };
+    }
+    let notes = repository.moves_of(standing, &tag.tag).await.map_err(failed("asking who moved"))?;
+    for note in &notes {
+        match age(shared, &note.commit).await {
+            Age::Before => {}
+            Age::After => return Ok(Verdict::Left(Mover { commit: note.commit.clone(), time: note.time })),
+            Age::Unknown => return Err(ApplyError::Unordered { reference, commit: note.commit.clone() }),
+        }
+    }
+    // An older run moved it while this one was under way: that is in order, unless the plan says exactly what to expect.
+    if as_planned || (!rules.strict && !notes.is_empty()) { Ok(Verdict::Move(found)) } else { Err(moved()) }
+}
+
+async fn age(shared: &Shared, commit: &str) -> Age {
+    let (history, commit) = (Arc::clone(&shared.work.history), commit.to_owned());
+    tokio::task::spawn_blocking(move || history.age_of(&commit)).await.unwrap_or(Age::Unknown)
+}
+
+/// Moves the tags of one destination. Gives those that stand right, and what stopped it.
+async fn destination(shared: &Shared, pending: &Pending<'_>) -> (Vec<String>, Option<ApplyError>) {
+    let mut right = Vec::new();
+    let Pending { step, publication, digest, .. } = pending;
     let at = publication.reference.clone();
     shared.events.send(Kind::PhaseStarted { image: step.name.clone(), phase: Phase::Tags, at });
-    let what = format!("reading {} from {repository}", step.name);
-    let raw = repository.get_manifest(By::Digest(digest)).await.map_err(ApplyError::registry(what))?;
-    let raw = raw.ok_or_else(|| ApplyError::Gone(format!("{digest} is not in {repository} any more")))?;
-    for tag in publication.tags.iter().filter(|tag| tag.from != Some(digest)) {
-        if let Some(from) = move_tag(&repository, tag, &raw).await? {
-            let reference = format!("{}:{}", publication.reference, tag.tag);
-            shared.events.send(Kind::TagMoved { image: step.name.clone(), reference, from, to: digest });
+    let moved = async {
+        let raw = announced(shared, pending).await?;
+        for tag in publication.tags.iter().filter(|tag| may_move(tag, *digest)) {
+            if move_tag(shared, pending, tag, &raw).await? {
+                right.push(tag.tag.clone());
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    };
+    let error = moved.await.err();
+    (right, error)
 }
 
-/// Moves one tag; gives where it stood, or `None` if it stood right already.
+/// Writes beside the image who is about to move tags to it, before any of them moves.
+async fn announced(shared: &Shared, pending: &Pending<'_>) -> Result<RawManifest, ApplyError> {
+    let (repository, digest) = (&pending.repository, pending.digest);
+    let what = || format!("reading {} from {repository}", pending.step.name);
+    let raw = repository.get_manifest(By::Digest(digest)).await.map_err(ApplyError::registry(what()))?;
+    let raw = raw.ok_or_else(|| ApplyError::Gone(format!("{digest} is not in {repository} any more")))?;
+    let moving = pending.publication.tags.iter().filter(|tag| !tag.fixed && may_move(tag, digest));
+    let tags: Vec<String> = moving.map(|tag| tag.tag.clone()).collect();
+    if let (Some(commit), false) = (&shared.plan.commit, tags.is_empty()) {
+        let note = MoveNote { tags, commit: commit.id.clone(), time: commit.time };
+        let attached = repository.attach_move(&raw.descriptor(), &note).await;
+        attached.map_err(ApplyError::registry(format!("noting who moves tags in {repository}")))?;
+    }
+    Ok(raw)
+}
+
+/// Moves one tag; says whether it stands right now.
 async fn move_tag(
-    repository: &Repository,
+    shared: &Shared,
+    pending: &Pending<'_>,
     tag: &TagMove,
     raw: &RawManifest,
-) -> Result<Option<Option<Digest>>, ApplyError> {
-    let reference = format!("{repository}:{}", tag.tag);
-    let by = By::Tag(&tag.tag);
-    let failed = |what: &str| ApplyError::registry(format!("{what} {reference}"));
-    let found = repository.head_manifest(by).await.map_err(failed("reading"))?.map(|found| found.digest);
-    match found {
-        Some(found) if found == raw.digest() => return Ok(None),
-        Some(found) if tag.fixed => {
-            return Err(ApplyError::TagConflict { reference, found: found.to_string() });
+) -> Result<bool, ApplyError> {
+    let Pending { step, publication, repository, digest } = pending;
+    let reference = format!("{}:{}", publication.reference, tag.tag);
+    let from = match judge(shared, pending, tag).await? {
+        Verdict::Right => return Ok(true),
+        Verdict::Left(newer) => {
+            left(shared, step, publication, tag, &newer);
+            return Ok(false);
         }
-        found if found != tag.from => {
-            let found = found.map_or_else(|| "nothing".to_owned(), |found| found.to_string());
-            return Err(ApplyError::TagMoved { reference, found });
-        }
-        _ => {}
-    }
-    repository.put_manifest(by, raw).await.map_err(failed("putting"))?;
-    Ok(Some(found))
+        Verdict::Move(from) => from,
+    };
+    let put = repository.put_manifest(By::Tag(&tag.tag), raw).await;
+    put.map_err(ApplyError::registry(format!("putting {reference}")))?;
+    shared.events.send(Kind::TagMoved { image: step.name.clone(), reference, from, to: *digest });
+    Ok(true)
+}
+
+fn left(shared: &Shared, step: &Step, publication: &Publication, tag: &TagMove, newer: &Mover) {
+    shared.events.send(Kind::TagLeft {
+        image: step.name.clone(),
+        reference: format!("{}:{}", publication.reference, tag.tag),
+        commit: newer.commit.clone(),
+    });
 }

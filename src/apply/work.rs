@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use super::sources::Sources;
 use crate::digest::Digest;
+use crate::exec::assemble::Cache;
 use crate::exec::buildkit::{Address, BuildError, Buildkit};
 use crate::fingerprint::Fingerprint;
 use crate::graph::Recipe;
@@ -12,7 +14,7 @@ use crate::platform::Platform;
 use crate::problem::Source;
 use crate::project::{Image, Project};
 use crate::registry::{Client, Credentials, Repository};
-use crate::workspace::Snapshot;
+use crate::workspace::{History, Snapshot};
 
 /// Everything that the steps of a plan are made from.
 pub struct Work {
@@ -26,8 +28,27 @@ pub struct Work {
     pub client: Client,
     /// BuildKit.
     pub buildkit: Builder,
+    /// What the embedded builder made and read before.
+    pub cache: Arc<Cache>,
     /// The folder of the manifest.
     pub root: std::path::PathBuf,
+    /// Where another profile publishes the images.
+    pub sources: Sources,
+    /// What git knows of commits.
+    pub history: Arc<History>,
+    /// What may be written.
+    pub rules: Rules,
+}
+
+/// What a run may write.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// Nothing at all: images are built and dropped.
+    pub no_push: bool,
+    /// Tags may go backward.
+    pub allow_older: bool,
+    /// A tag that does not stand where it was planned is never moved, whoever moved it: the plan was saved.
+    pub strict: bool,
 }
 
 /// One image.

@@ -97,7 +97,7 @@ pub enum Command {
 }
 
 /// Flags of `plan`, some of which `apply` takes too.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct Choose {
     /// Append `-dirty-<key>` to tags that name the commit where inputs differ from it
     #[arg(long)]
@@ -105,6 +105,12 @@ pub struct Choose {
     /// Build this image though it is published (may be repeated)
     #[arg(long, value_name = "IMAGE")]
     pub rebuild: Vec<String>,
+    /// Copy what this profile has published under the same key instead of building it (promotion)
+    #[arg(long, value_name = "PROFILE")]
+    pub from: Option<String>,
+    /// Move tags although a newer commit moved them, or history does not tell which is newer
+    #[arg(long)]
+    pub allow_older: bool,
 }
 
 /// `orchestrate plan`.
@@ -139,6 +145,12 @@ pub struct ApplyArguments {
     /// Build and publish under keys alone, move no tag (for sharded CI)
     #[arg(long)]
     pub build_only: bool,
+    /// Build nothing: move the tags for what runs with --build-only have published
+    #[arg(long, conflicts_with_all = ["build_only", "rebuild", "no_push"])]
+    pub publish: bool,
+    /// Build what the plan says and write nothing to any registry
+    #[arg(long, visible_alias = "read-only", conflicts_with_all = ["build_only", "publish_partial"])]
+    pub no_push: bool,
     /// Move the tags of images whose own dependencies succeeded, though others failed
     #[arg(long)]
     pub publish_partial: bool,

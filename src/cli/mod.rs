@@ -2,11 +2,16 @@
 //! constructs clients and chooses exit codes.
 
 mod args;
+mod asking;
+mod build_folder;
 mod commands;
+mod contexts;
 mod exit;
 mod init;
 mod load;
+mod pins;
 mod prepare;
+mod promotion;
 mod registries;
 mod settings;
 mod uncommitted;

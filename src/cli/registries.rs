@@ -22,6 +22,14 @@ impl Registries {
     /// # Errors
     /// It is there and cannot be read.
     pub fn new(settings: &Settings, project: &Project) -> Result<Self, Failure> {
+        Self::with(settings, project, None)
+    }
+
+    /// The same for the registries of two projects: this profile's and another's.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with(settings: &Settings, project: &Project, other: Option<&Project>) -> Result<Self, Failure> {
         let variable = |name: &str| settings.environment.get(name).filter(|value| !value.is_empty()).cloned();
         let environment = DockerEnvironment {
             config_folder: variable("DOCKER_CONFIG").map(PathBuf::from),
@@ -37,7 +45,7 @@ impl Registries {
             proxies: Proxies::from_variables(|name| settings.environment.get(name).cloned()),
             ..Default::default()
         };
-        for declared in project.registries.values() {
+        for declared in other.into_iter().chain([project]).flat_map(|project| project.registries.values()) {
             if let Some((host, endpoint)) = endpoint(declared) {
                 registry.endpoints.insert(host, endpoint);
             }

@@ -201,6 +201,30 @@ pub struct Remote {
     pub kind: RemoteKind,
     /// The address in the Dockerfile.
     pub location: Location,
+    /// The whole instruction.
+    pub instruction: Location,
+    /// Whether the instruction has one source, so that it can have a checksum.
+    pub alone: bool,
+}
+
+impl Remote {
+    /// Whether what it fetches may be something else tomorrow.
+    pub fn moves(&self) -> bool {
+        let commit = |text: &str| matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        self.checksum.is_none() && !(self.kind == RemoteKind::Git && commit(git_parts(&self.url).1))
+    }
+}
+
+/// The repository, the branch, tag or commit (`HEAD` unless given) and the folder of a git address `repository#reference:folder`.
+///
+/// Source: Docker's documentation, "Build context", "Git repositories", "URL fragments".
+pub fn git_parts(url: &str) -> (&str, &str, Option<&str>) {
+    let (repository, fragment) = url.split_once('#').unwrap_or((url, ""));
+    let (reference, folder) = match fragment.split_once(':') {
+        Some((reference, folder)) => (reference, Some(folder)),
+        None => (fragment, None),
+    };
+    (repository, if reference.is_empty() { "HEAD" } else { reference }, folder)
 }
 
 /// How ADD fetches.

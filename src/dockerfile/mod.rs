@@ -22,7 +22,7 @@ mod words;
 
 pub use analysis::{
     Analysis, ArgUse, BaseConfig, ImageUse, ImageUseKind, Origin, Read, ReadKind, Remote, RemoteKind, Request,
-    StageUse, Step, Undeclared, remote_kind,
+    StageUse, Step, Undeclared, git_parts, remote_kind,
 };
 pub use analyze::analyze;
 pub use mount::{Mount, MountKind, parse_mount};

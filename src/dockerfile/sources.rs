@@ -134,7 +134,16 @@ impl Walk<'_> {
             expand(self.lexer(), &word, &current.env.values, &mut self.problems).map(|expanded| expanded.text)
         });
         self.first_run("ADD from an address", instruction);
-        self.analysis.remotes.push(Remote { url, checksum, kind, location: source.location.clone() });
+        let alone =
+            matches!(&instruction.kind, Kind::Add(add) if add.sources.len() == 1 && instruction.heredocs.is_empty());
+        self.analysis.remotes.push(Remote {
+            url,
+            checksum,
+            kind,
+            location: source.location.clone(),
+            instruction: instruction.location.clone(),
+            alone,
+        });
     }
 
     /// Notes a read of a context.

@@ -46,6 +46,8 @@ pub enum Phase {
     Record,
     /// The manifest is put under the key's tag: the commit point.
     Key,
+    /// The command of `verify:` judges the image, after all images.
+    Verify,
     /// Tags move, after all images.
     Tags,
 }
@@ -199,6 +201,16 @@ pub enum Kind {
         /// What it points at.
         #[schemars(with = "String")]
         to: Digest,
+    },
+    /// A tag was left where it stands: a newer commit moved it there.
+    TagLeft {
+        /// The image.
+        #[schemars(with = "String")]
+        image: ImageName,
+        /// Repository and tag.
+        reference: String,
+        /// The commit that moved it.
+        commit: String,
     },
     /// The last event.
     RunFinished {

@@ -63,15 +63,16 @@ impl Document {
         serde_json::from_slice(bytes).ok()
     }
 
-    /// Whether it says of `digest` that it was published under `key`, and its records, where it has them, hash to it.
+    /// Whether it says of `digest` that it was published under `key`, be it the key or the pinned key, and its records, where it has
+    /// them, hash to the key.
     pub fn vouches_for(&self, key: Key, digest: Digest) -> bool {
         let hashes = || {
             let keys = self.records.iter().map(|record| (record.platform.clone(), record.fingerprint().key()));
             image_key(&keys.collect())
         };
-        self.key == key
+        (self.key == key || self.pinned == Some(key))
             && self.digest == digest
-            && (self.records.is_empty() || self.format != FORMAT || hashes() == key)
+            && (self.records.is_empty() || self.format != FORMAT || hashes() == self.key)
     }
 }
 
@@ -123,5 +124,19 @@ mod tests {
         assert!(!forged.vouches_for(key, digest));
         assert!(document.without_records().vouches_for(key, digest));
         assert!(document.without_records().records.is_empty());
+    }
+
+    #[test]
+    fn a_document_vouches_for_its_pinned_key_too() {
+        let (pinned, digest) = (Key::from_bytes([7; 32]), Digest::of(b"image"));
+        assert!(!document().vouches_for(pinned, digest));
+        let document = Document { pinned: Some(pinned), ..document() };
+        assert!(document.vouches_for(pinned, digest));
+        assert!(document.vouches_for(sample().key(), digest));
+        assert!(document.without_records().vouches_for(pinned, digest));
+        assert!(!document.vouches_for(pinned, Digest::of(b"other")));
+        let mut forged = document;
+        forged.records[0].args.insert("A".into(), Some("forged".into()));
+        assert!(!forged.vouches_for(pinned, digest), "its records are of another key");
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::{Known, Meaning};
-use crate::dockerfile::{self, Analysis, ArgUse, BaseConfig, Dockerfile, ImageUse, ImageUseKind, StageUse};
+use crate::dockerfile::{self, Analysis, ArgUse, BaseConfig, Dockerfile, ImageUse, ImageUseKind, Origin, StageUse};
 use crate::name::ImageName;
 use crate::platform::Platform;
 use crate::problem::{Code, Location, Problem, Problems};
-use crate::project::{Image, NamedContext, Project, TagText};
+use crate::project::{ExecutorChoice, Image, NamedContext, Project, TagText};
 use crate::reference::Reference;
 
 /// An image of the manifest that the build takes at a place.
@@ -63,6 +63,38 @@ pub struct Recipe {
     pub parents: Vec<ParentUse>,
     /// Images from outside.
     pub outside: Vec<OutsideUse>,
+}
+
+impl Recipe {
+    /// What of the build needs BuildKit, the first instruction that does; `None` if the embedded builder can do all of it. A function
+    /// of what is written alone, never of what is installed.
+    pub fn needs_buildkit(&self, image: &Image) -> Option<(String, Location)> {
+        if let Some(first) = &self.analysis.first_run {
+            return Some(first.clone());
+        }
+        let on_folder = self.stages.iter().find(|stage| match &stage.base {
+            Origin::Context(name) => {
+                image.contexts.get(name).is_some_and(|context| matches!(context.value, NamedContext::Folder(_)))
+            }
+            _ => false,
+        });
+        if let Some(stage) = on_folder {
+            return Some(("FROM a folder".to_owned(), stage.location.clone()));
+        }
+        let attested = [(image.output.sbom, "output.sbom"), (image.output.provenance, "output.provenance")];
+        let (_, what) = attested.into_iter().find(|(on, _)| *on)?;
+        Some((what.to_owned(), image.location.clone()))
+    }
+}
+
+/// The place in a recipe of the image that [`Analysis::references`] has at `index`: recipes name images by their index, so the index is
+/// part of the place.
+pub fn place(index: usize, kind: ImageUseKind) -> String {
+    match kind {
+        ImageUseKind::From => format!("{index}: FROM"),
+        ImageUseKind::CopyFrom => format!("{index}: COPY --from"),
+        ImageUseKind::MountFrom => format!("{index}: RUN --mount from"),
+    }
 }
 
 /// Where a recipe looks things up.
@@ -144,10 +176,21 @@ pub fn recipe(
     found.args(&analysis);
     found.contexts(&analysis);
     undeclared(image, &analysis, &mut found.problems);
-    let Found { parents, outside, problems, .. } = found;
-    problems.or(())?;
+    let Found { parents, outside, mut problems, .. } = found;
     let Analysis { stages, args, .. } = counting;
-    Ok((Recipe { analysis, stages, args, parents, outside }, problems))
+    let recipe = Recipe { analysis, stages, args, parents, outside };
+    if image.executor == ExecutorChoice::Assemble
+        && let Some((what, location)) = recipe.needs_buildkit(image)
+    {
+        problems.push(
+            Problem::error(Code::NeedsBuildkit, format!("`{}` cannot be assembled: {what} needs BuildKit", image.name))
+                .at(&location, "")
+                .at(&image.location, "for this image")
+                .help("leave `executor` out"),
+        );
+    }
+    problems.or(())?;
+    Ok((recipe, problems))
 }
 
 /// The args that are passed, images of ours as placeholders; volatile and sensitive values as they are, or as marks.
@@ -173,13 +216,8 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Recipes name images by their index, so the index is part of the place.
     fn reference(&mut self, index: usize, used: &ImageUse) {
-        let place = match used.kind {
-            ImageUseKind::From => format!("{index}: FROM"),
-            ImageUseKind::CopyFrom => format!("{index}: COPY --from"),
-            ImageUseKind::MountFrom => format!("{index}: RUN --mount from"),
-        };
+        let place = place(index, used.kind);
         if let Some(name) = placeholder_image(&used.text) {
             self.parent(place, name, None, &used.platform, &used.location);
             return;

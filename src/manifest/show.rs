@@ -210,9 +210,17 @@ fn inputs_value(image: &Image) -> Value {
     put(&mut value, "include", texts(&inputs.include));
     put(&mut value, "exclude", texts(&inputs.exclude));
     put(&mut value, "extra", texts(&inputs.extra));
-    for (key, path) in [("go", &inputs.go), ("cargo", &inputs.cargo), ("npm", &inputs.npm), ("python", &inputs.python)]
-    {
-        put(&mut value, key, json!(path.as_ref().map(|path| &path.value)));
+    for language in &inputs.languages {
+        let mut packages: Value = language.packages.iter().map(|package| package.value.path.as_str()).collect();
+        if let [one] = &language.packages[..] {
+            packages = json!(one.value.path);
+        }
+        if language.tags.is_some() || language.cgo.is_some() {
+            packages = json!({ "package": packages });
+            packages["tags"] = json!(language.tags);
+            packages["cgo"] = json!(language.cgo);
+        }
+        put(&mut value, language.language.as_str(), packages);
     }
     value
 }

@@ -1,7 +1,7 @@
 //! What is published under the keys, what the tags point at, and what was published last.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
@@ -12,10 +12,10 @@ use crate::oci::Contents;
 use crate::plan::{Observed, ObservedDestination, Previous, Wanted};
 use crate::platform::Platform;
 use crate::project::Project;
-use crate::registry::{self, By, Repository};
+use crate::registry::{self, By, MoveNote, Repository};
 
 /// How many questions are asked at once. A host bounds its own.
-const AT_ONCE: usize = 48;
+pub(super) const AT_ONCE: usize = 48;
 
 /// A registry could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +36,15 @@ pub struct Observer<'a> {
     pub project: &'a Project,
     /// Opens a repository of a registry.
     pub repository: &'a (dyn Fn(&str, &str) -> Arc<Repository> + Sync),
+    /// Who moved tags to an image, as far as it was asked for something else.
+    pub notes: Notes,
 }
 
+/// Who moved tags to an image, by image and digest.
+pub type Notes = Mutex<BTreeMap<(ImageName, Digest), Vec<MoveNote>>>;
+
 impl Observer<'_> {
-    fn open(&self, image: &ImageName, index: usize) -> Option<Arc<Repository>> {
+    pub(super) fn open(&self, image: &ImageName, index: usize) -> Option<Arc<Repository>> {
         let destination = self.project.images.get(image)?.destinations.get(index)?;
         Some((self.repository)(destination.registry.as_str(), &destination.repository))
     }
@@ -121,7 +126,13 @@ impl Observer<'_> {
         let previous: Vec<_> =
             stream::iter(candidates.into_iter().map(|(image, (_, _, index, tag, digest))| async move {
                 let Some(repository) = self.open(image, index) else { return Ok(None) };
-                let record = repository.any_record(digest).await.map_err(|error| cannot(image, &repository, error))?;
+                let failed = |error| cannot(image, &repository, error);
+                let attached = repository.attached(digest).await.map_err(failed)?;
+                let record = repository.first_sound(digest, &attached).await.map_err(failed)?;
+                self.notes
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert((image.clone(), digest), attached.moves);
                 let document = record.and_then(|bytes| Document::from_bytes(&bytes));
                 let records = document.map(|document| document.records).unwrap_or_default();
                 Ok::<_, ObserveError>(Some((image.clone(), Previous { tag, digest, records })))
@@ -169,11 +180,8 @@ impl Observer<'_> {
     /// If the registry cannot be asked.
     pub async fn pinned(&self, image: &ImageName, key: Key) -> Result<Option<Digest>, ObserveError> {
         let Some(repository) = self.open(image, 0) else { return Ok(None) };
-        let tag = key.tag();
-        let Some(digest) = self.digest_of(image, 0, &tag).await? else { return Ok(None) };
-        let record = repository.read_record(digest, &tag).await.map_err(|error| cannot(image, &repository, error))?;
-        let document = record.and_then(|bytes| Document::from_bytes(&bytes));
-        Ok(document.filter(|document| document.vouches_for(key, digest)).map(|_| digest))
+        let Some(digest) = self.digest_of(image, 0, &key.tag()).await? else { return Ok(None) };
+        Ok(vouched(image, &repository, key, digest).await?.then_some(digest))
     }
 
     /// Everything that a plan must know, but for pinned keys.
@@ -183,10 +191,22 @@ impl Observer<'_> {
     pub async fn ask(&self, wanted: &[Wanted]) -> Result<Observed, ObserveError> {
         let destinations = self.published(wanted).await?;
         let previous = self.previous(wanted, &destinations).await?;
-        Ok(Observed { destinations, previous, pinned: BTreeMap::new() })
+        Ok(Observed { destinations, previous, ..Observed::default() })
     }
 }
 
-fn cannot(image: &ImageName, repository: &Repository, error: registry::Error) -> ObserveError {
+/// Whether a sound record says of `digest` that it was published under `key`.
+pub(super) async fn vouched(
+    image: &ImageName,
+    repository: &Repository,
+    key: Key,
+    digest: Digest,
+) -> Result<bool, ObserveError> {
+    let record = repository.read_record(digest, &key.tag()).await.map_err(|error| cannot(image, repository, error))?;
+    let document = record.and_then(|bytes| Document::from_bytes(&bytes));
+    Ok(document.is_some_and(|document| document.vouches_for(key, digest)))
+}
+
+pub(super) fn cannot(image: &ImageName, repository: &Repository, error: registry::Error) -> ObserveError {
     ObserveError { image: image.clone(), repository: repository.to_string(), error: Box::new(error) }
 }

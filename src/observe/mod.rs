@@ -1,7 +1,12 @@
 //! Asks the registries what a plan must know. Reads only: GET and HEAD.
 
 mod ask;
+mod movers;
 mod outside;
+mod remote;
+mod soundness;
 
-pub use ask::{ObserveError, Observer};
+pub use ask::{Notes, ObserveError, Observer};
 pub use outside::{OutsideError, config_of, pin_of};
+pub use remote::{RemoteError, pin_of_file, pin_of_repository};
+pub use soundness::Unsound;

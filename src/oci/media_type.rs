@@ -27,6 +27,9 @@ pub const RECORD: &str = "application/vnd.orchestrate.record.v1+json";
 /// The layer of a record: its JSON compressed with gzip.
 pub const RECORD_GZIP: &str = "application/vnd.orchestrate.record.v1+json+gzip";
 
+/// The artifact type of our notes: who moved which tags to an image.
+pub const MOVE: &str = "application/vnd.orchestrate.move.v1+json";
+
 /// The manifests that we can read, as an `Accept` header.
 pub const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";

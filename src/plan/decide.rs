@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{Facts, ImageFacts, Observed, ObservedDestination, Previous, Wanted, WantedDestination, WantedTag};
-use super::model::{Action, Blocker, FORMAT, Function, Plan, Publication, Step, TagMove};
+use super::facts::{
+    AskMover, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Standing, Wanted,
+    WantedDestination, WantedTag,
+};
+use super::model::{Action, Blocker, FORMAT, Function, Narrowed, Plan, Publication, Step, TagMove};
 use super::reason::Reason;
 use crate::digest::Digest;
 use crate::fingerprint::difference;
@@ -34,8 +37,9 @@ pub fn wanted(facts: &Facts<'_>) -> Result<Vec<Wanted>, Problems> {
                     }
                 };
                 for tag in rendered {
-                    let tag = wanted_tag(tag, rule.uses_git, rule.fixed, rule.on_change, known, facts);
-                    let place = (reference(facts.project, destination), tag.tag.clone());
+                    let tag =
+                        wanted_tag(tag, rule.uses_git, rule.fixed || rule.immutable, rule.on_change, known, facts);
+                    let place = (reference_of(facts.project, destination), tag.tag.clone());
                     match claims.get(&place) {
                         Some((other, location)) if *other != &image.name => {
                             problems.push(claimed_twice(&place, (&image.name, &rule.location), (other, location)));
@@ -84,7 +88,7 @@ fn claimed_twice(place: &(String, String), one: (&ImageName, &Location), other: 
 }
 
 /// Host and repository of a destination; for a layout its folder.
-pub(super) fn reference(project: &Project, destination: &Destination) -> String {
+pub fn reference_of(project: &Project, destination: &Destination) -> String {
     let registry = project.registries.get(&destination.registry);
     let path = match registry.map(|registry| &registry.kind) {
         Some(RegistryKind::Layout { path }) => Some(path.clone()),
@@ -107,11 +111,13 @@ pub fn decide(facts: &Facts<'_>, wanted: &[Wanted], observed: &Observed) -> Plan
         })
         .collect();
     leave_out_what_nobody_needs(&mut images);
-    let blockers = blockers(&images, wanted);
+    let mut blockers = blockers(&images, wanted);
+    blockers.extend(unordered(&images, observed));
     Plan {
         format: FORMAT,
         project: facts.project.name.clone(),
         profile: facts.project.profile.clone(),
+        from: facts.choices.from.clone(),
         commit: facts.choices.commit.clone(),
         observed: !facts.choices.offline,
         functions: functions(facts, &images),
@@ -154,20 +160,24 @@ impl Decision<'_> {
         let pinned = self.observed.pinned.get(name).filter(|_| !rebuild);
         // The home's digest wins where destinations differ: the first writer's image is the image.
         let published = observed.iter().find_map(|destination| destination.published);
-        let source = if rebuild { None } else { published.or(pinned.map(|(_, digest)| *digest)) };
+        let promoted = self.observed.promoted.get(name).filter(|_| published.is_none());
+        let elsewhere = promoted.map(|promoted| promoted.digest).or(pinned.map(|(_, digest)| *digest));
+        let source = if rebuild { None } else { published.or(elsewhere) };
         let mut destinations = Vec::new();
-        for (index, destination) in self.image.destinations.iter().enumerate() {
+        for index in 0..self.image.destinations.len() {
             let seen = observed.get(index).cloned().unwrap_or_default();
             let wanted = &self.wanted.destinations[index];
-            let mut publication = self.publication(destination, wanted, &seen, source);
-            if publication.action == Action::Copy {
+            let mut publication = self.publication(index, wanted, &seen, source);
+            if let (Action::Copy, Some(promoted)) = (publication.action, promoted) {
+                publication.from = Some(promoted.reference.clone());
+            } else if publication.action == Action::Copy {
                 let holder = observed.iter().position(|other| other.published == source && source.is_some());
                 if index == 0 && holder.is_none() && pinned.is_some() {
                     publication.action = Action::Tag;
                     publication.pinned = pinned.map(|(key, _)| *key);
                 } else {
                     publication.from =
-                        self.image.destinations.get(holder.unwrap_or(0)).map(|d| reference(self.facts.project, d));
+                        self.image.destinations.get(holder.unwrap_or(0)).map(|d| reference_of(self.facts.project, d));
                 }
             }
             destinations.push(publication);
@@ -186,6 +196,7 @@ impl Decision<'_> {
             destinations,
             needs: needs.cloned().collect(),
             uncommitted: self.known.uncommitted.iter().take(20).cloned().collect(),
+            narrowed: narrowed(&self.known.narrowing),
             weight: self.image.weight,
             chosen: self.facts.selection.chosen.contains(name),
         }
@@ -193,11 +204,12 @@ impl Decision<'_> {
 
     fn publication(
         &self,
-        destination: &Destination,
+        index: usize,
         wanted: &WantedDestination,
         seen: &ObservedDestination,
         source: Option<Digest>,
     ) -> Publication {
+        let destination = &self.image.destinations[index];
         let here = seen.published.is_some() && seen.published == source;
         let action = match (source, here) {
             (None, _) => Action::Build,
@@ -208,16 +220,19 @@ impl Decision<'_> {
             .tags
             .iter()
             .filter(|tag| !tag.on_change || action == Action::Build)
-            .map(|tag| TagMove {
-                tag: tag.tag.clone(),
-                from: seen.tags.get(&tag.tag).copied().flatten(),
-                to: source,
-                fixed: tag.fixed,
+            .map(|tag| {
+                let from = seen.tags.get(&tag.tag).copied().flatten();
+                let newer = match self.observed.movers.get(&(self.image.name.clone(), index, tag.tag.clone())) {
+                    Some(Standing::Newer(mover)) if !tag.fixed && from != source => Some(mover.clone()),
+                    _ => None,
+                };
+                let to = if newer.is_some() { from } else { source };
+                TagMove { tag: tag.tag.clone(), from, to, fixed: tag.fixed, newer }
             })
             .collect();
         let action = if action == Action::Keep && tags.iter().any(TagMove::moves) { Action::Tag } else { action };
         Publication {
-            reference: reference(self.facts.project, destination),
+            reference: reference_of(self.facts.project, destination),
             registry: destination.registry.to_string(),
             repository: destination.repository.clone(),
             action,
@@ -233,6 +248,9 @@ impl Decision<'_> {
             Action::Keep => Vec::new(),
             Action::Build if rebuild => vec![Reason::Forced],
             Action::Build if self.image.destinations.is_empty() => vec![Reason::NotPushed],
+            Action::Build if self.observed.unsound.contains_key(&self.image.name) => {
+                vec![Reason::Unsound { reference: self.observed.unsound[&self.image.name].clone() }]
+            }
             Action::Build if self.facts.choices.offline => vec![Reason::NotAsked],
             Action::Build => match self.observed.previous.get(&self.image.name) {
                 None => vec![Reason::NeverPublished],
@@ -257,7 +275,7 @@ impl Decision<'_> {
             };
             same_key &= old.key == record.key;
             for found in difference(old, &record) {
-                let reason = Reason::from(found);
+                let reason = Reason::of(found, &self.known.narrowing);
                 if !reasons.contains(&reason) {
                     reasons.push(reason);
                 }
@@ -274,6 +292,11 @@ impl Decision<'_> {
             (false, _, _) => reasons,
         }
     }
+}
+
+fn narrowed(narrowing: &Narrowing) -> Option<Narrowed> {
+    let first = narrowing.first.iter().map(ToString::to_string).collect();
+    (narrowing.dropped > 0).then_some(Narrowed { dropped: narrowing.dropped, first })
 }
 
 fn moved(publication: &Publication) -> Vec<Reason> {
@@ -314,6 +337,38 @@ fn blockers(images: &[Step], wanted: &[Wanted]) -> Vec<Blocker> {
         }
     }
     blockers
+}
+
+/// Tags of which history does not tell whether they would go backward.
+fn unordered(images: &[Step], observed: &Observed) -> Vec<Blocker> {
+    let mut blockers = Vec::new();
+    for step in images {
+        for (index, publication) in step.destinations.iter().enumerate() {
+            for tag in publication.tags.iter().filter(|tag| !tag.fixed && tag.moves()) {
+                let standing = observed.movers.get(&(step.name.clone(), index, tag.tag.clone()));
+                if let Some(Standing::Unknown(mover)) = standing {
+                    let reference = format!("{}:{}", publication.reference, tag.tag);
+                    blockers.push(Blocker::Unordered { image: step.name.clone(), reference, mover: mover.clone() });
+                }
+            }
+        }
+    }
+    blockers
+}
+
+/// The moving tags that a plan would move away from something: who moved each there is to be asked before it is decided again.
+pub fn tags_to_ask(plan: &Plan) -> Vec<AskMover> {
+    let mut asked = Vec::new();
+    for step in &plan.images {
+        for (index, publication) in step.destinations.iter().enumerate() {
+            for tag in publication.tags.iter().filter(|tag| !tag.fixed && tag.moves()) {
+                if let Some(digest) = tag.from {
+                    asked.push(AskMover { image: step.name.clone(), index, tag: tag.tag.clone(), digest });
+                }
+            }
+        }
+    }
+    asked
 }
 
 fn functions(facts: &Facts<'_>, images: &[Step]) -> Vec<Function> {

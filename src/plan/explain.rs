@@ -30,12 +30,17 @@ pub fn explain(plan: &Plan) -> Causes {
     let mut roots: BTreeMap<String, Root> = BTreeMap::new();
     for step in &builds {
         for reason in step.reasons.iter().filter(|reason| !reason.is_cascade()) {
-            let name = serde_json::to_string(reason).expect("a reason has only string keys and plain values");
-            roots
-                .entry(name)
-                .or_insert_with(|| Root { reason: reason.clone(), images: Vec::new(), cascades: Vec::new() })
-                .images
-                .push(step.name.clone());
+            let shared = reason.shared();
+            let name = serde_json::to_string(&shared).expect("a reason has only string keys and plain values");
+            let root = roots.entry(name).or_insert_with(|| Root {
+                reason: reason.clone(),
+                images: Vec::new(),
+                cascades: Vec::new(),
+            });
+            if root.reason != *reason {
+                root.reason = shared;
+            }
+            root.images.push(step.name.clone());
         }
     }
     let mut roots: Vec<Root> = roots.into_values().collect();

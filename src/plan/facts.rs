@@ -1,12 +1,15 @@
 //! What a decision is made from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::model::{Commit, Executor};
+use super::model::{Commit, Executor, Mover};
 use crate::digest::{Digest, Key};
 use crate::fingerprint::{Fingerprint, Record};
 use crate::graph::{Graph, Selection};
+use crate::language::Reasons;
 use crate::name::ImageName;
+use crate::path::RelPath;
 use crate::platform::Platform;
 use crate::project::Project;
 
@@ -37,6 +40,34 @@ pub struct ImageFacts {
     pub executor_because: Option<String>,
     /// Inputs that differ from the commit, sorted.
     pub uncommitted: Vec<String>,
+    /// What `inputs:` left out.
+    pub narrowing: Narrowing,
+}
+
+/// What `inputs:` left out of the contexts of an image, and why source files stayed.
+#[derive(Clone, Debug, Default)]
+pub struct Narrowing {
+    /// How many files were dropped that the build would see otherwise; of several platforms the largest number.
+    pub dropped: usize,
+    /// The first of them.
+    pub first: Vec<RelPath>,
+    /// Why source files stayed, by language and platform.
+    pub reasons: Vec<Arc<Reasons>>,
+}
+
+impl Narrowing {
+    /// Adds what was left out on another platform, or of another context.
+    pub fn merge(&mut self, other: Self) {
+        if other.dropped > self.dropped {
+            (self.dropped, self.first) = (other.dropped, other.first);
+        }
+        self.reasons.extend(other.reasons);
+    }
+
+    /// Why a file of the default context stayed, as a phrase.
+    pub fn because(&self, path: &RelPath) -> Option<String> {
+        self.reasons.iter().find_map(|reasons| reasons.of(path))
+    }
 }
 
 /// What the command line asks for.
@@ -50,6 +81,8 @@ pub struct Choices {
     pub rebuild: BTreeSet<ImageName>,
     /// Whether the registries are asked.
     pub offline: bool,
+    /// The profile that images may be copied from.
+    pub from: Option<String>,
 }
 
 /// What to ask a registry for one image.
@@ -92,6 +125,43 @@ pub struct Observed {
     pub previous: BTreeMap<ImageName, Previous>,
     /// Images that are published under their pinned key: that key and the digest, for the home.
     pub pinned: BTreeMap<ImageName, (Key, Digest)>,
+    /// Images that another profile has published under the key, though this one has not.
+    pub promoted: BTreeMap<ImageName, Promoted>,
+    /// Tags of which the last mover does not come before this commit, by image and destination.
+    pub movers: BTreeMap<(ImageName, usize, String), Standing>,
+    /// Destinations where something stands under the key that no sound record vouches for: it counts as absent.
+    pub unsound: BTreeMap<ImageName, String>,
+}
+
+/// An image that another profile has published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promoted {
+    /// What stands there under the key.
+    pub digest: Digest,
+    /// Where.
+    pub reference: String,
+}
+
+/// Why a tag may not be moved by this commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A newer commit moved it.
+    Newer(Mover),
+    /// History does not tell.
+    Unknown(Mover),
+}
+
+/// A tag that stands, and on what: who moved it there is to be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskMover {
+    /// The image.
+    pub image: ImageName,
+    /// Which of its destinations.
+    pub index: usize,
+    /// The tag.
+    pub tag: String,
+    /// What it points at.
+    pub digest: Digest,
 }
 
 /// What one destination holds.

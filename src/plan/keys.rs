@@ -19,6 +19,8 @@ pub struct Ingredients<'a> {
     pub extra: Arc<FileSet>,
     /// The pin of an image from outside.
     pub pin: &'a dyn Fn(&Reference, &Platform) -> Option<Digest>,
+    /// The pin of what ADD fetches from an address.
+    pub remote: &'a dyn Fn(&str) -> Option<String>,
     /// What an image of the manifest is, by key or by digest.
     pub parent: &'a dyn Fn(&ImageName, &Platform) -> Option<Parent>,
     /// The generation of `rebuild_every`.
@@ -43,7 +45,11 @@ pub fn fingerprint(image: &Image, platform: &Platform, recipe: &Recipe, with: &I
         };
         outside.insert(used.place.clone(), Pin { reference: used.reference.clone(), digest });
     }
-    let analysis = &recipe.analysis;
+    let mut remotes = BTreeMap::new();
+    for remote in &recipe.analysis.remotes {
+        let pin = if remote.moves() { Some((with.remote)(&remote.url)?) } else { remote.checksum.clone() };
+        remotes.insert(remote.url.clone(), pin);
+    }
     // A stage's name is its own business: COPY --from and FROM name stages by number in a recipe.
     let stages = recipe.stages.iter().enumerate().map(|(index, stage)| StageRecord {
         name: stage.name.clone().unwrap_or_else(|| index.to_string()),
@@ -57,7 +63,7 @@ pub fn fingerprint(image: &Image, platform: &Platform, recipe: &Recipe, with: &I
         extra: Arc::clone(&with.extra),
         images,
         outside,
-        remotes: analysis.remotes.iter().map(|remote| (remote.url.clone(), remote.checksum.clone())).collect(),
+        remotes,
         secrets: secrets(image, recipe),
         labels: labels(image),
         annotations: image.annotations.clone(),

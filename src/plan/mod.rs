@@ -11,13 +11,16 @@ mod reason;
 mod schema;
 mod stale;
 
-pub use decide::{decide, wanted};
+pub use decide::{decide, reference_of, tags_to_ask, wanted};
 pub use explain::{Causes, Root, explain};
 pub use facts::{
-    Choices, Facts, ImageFacts, Observed, ObservedDestination, Previous, Wanted, WantedDestination, WantedTag,
+    AskMover, Choices, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Promoted, Standing,
+    Wanted, WantedDestination, WantedTag,
 };
 pub use keys::{Digests, Ingredients, fingerprint, pinned_key};
-pub use model::{Action, Blocker, Commit, Executor, FORMAT, Function, Plan, Publication, Step, TagMove};
+pub use model::{
+    Action, Blocker, Commit, Executor, FORMAT, Function, Mover, Narrowed, Plan, Publication, Step, TagMove,
+};
 pub use reason::Reason;
 pub use schema::schema;
 pub use stale::{Stale, stale};

@@ -47,6 +47,9 @@ pub struct Plan {
     /// The profile in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// The profile that images may be copied from (`--from`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// The commit that was planned, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<Commit>,
@@ -104,12 +107,24 @@ pub struct Step {
     /// Inputs that differ from the commit, untracked ones included (the first 20).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uncommitted: Vec<String>,
+    /// Files that the build would see and that `inputs:` leaves out: neither hashed nor sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub narrowed: Option<Narrowed>,
     /// What it counts against `--jobs`.
     #[serde(default = "one")]
     pub weight: u32,
     /// Whether it was asked for, rather than needed by another image.
     #[serde(default)]
     pub chosen: bool,
+}
+
+/// What `inputs:` leaves out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Narrowed {
+    /// How many files.
+    pub dropped: usize,
+    /// The first 20; `orchestrate inputs IMAGE --json` lists all.
+    pub first: Vec<String>,
 }
 
 const fn one() -> u32 {
@@ -131,7 +146,7 @@ pub struct Publication {
     #[schemars(with = "Option<String>")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
-    /// Where it is copied from: the `reference` of another destination.
+    /// Where it is copied from: the `reference` of another destination, of this profile or of the one in `from`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The pinned key under which it is published already: the key is PUT on that image.
@@ -156,6 +171,18 @@ pub struct TagMove {
     /// Whether it stands on one digest forever.
     #[serde(default)]
     pub fixed: bool,
+    /// A newer commit moved it to where it stands, so it is left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newer: Option<Mover>,
+}
+
+/// Who moved a tag to where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Mover {
+    /// The commit.
+    pub commit: String,
+    /// Its time, in seconds since 1970.
+    pub time: i64,
 }
 
 impl TagMove {
@@ -210,6 +237,16 @@ pub enum Blocker {
         tag: String,
         /// One of the inputs.
         path: String,
+    },
+    /// History does not tell whether the commit that moved a tag is older than this one.
+    Unordered {
+        /// The image.
+        #[schemars(with = "String")]
+        image: ImageName,
+        /// Repository and tag.
+        reference: String,
+        /// Who moved it.
+        mover: Mover,
     },
 }
 

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::facts::Narrowing;
 use crate::digest::{Digest, Key};
 use crate::fingerprint::{Difference, FileChange};
 use crate::name::ImageName;
@@ -26,6 +27,11 @@ pub enum Reason {
         /// What it points at.
         #[schemars(with = "String")]
         digest: Digest,
+    },
+    /// Something stands under the key that no sound record vouches for: it counts as absent.
+    Unsound {
+        /// The destination's host and repository.
+        reference: String,
     },
     /// `--rebuild` asked for it.
     Forced,
@@ -70,6 +76,10 @@ pub enum Reason {
         /// `added`, `removed`, `content`, `mode` or `kind`.
         #[schemars(with = "String")]
         change: FileChange,
+        /// Why it counts, where `inputs:` names a package and this file belongs to what it needs: `imported by ./cmd/api via
+        /// internal/db`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     },
     /// An image of the manifest that this one builds on changed: a cascade.
     Image {
@@ -132,7 +142,9 @@ impl From<Difference> for Reason {
             Difference::Platform { old, new } => Self::Platform { old: Some(old), new: Some(new) },
             Difference::Stage { stage, old, new } => Self::Stage { stage, old, new },
             Difference::Arg { name, old, new } => Self::Arg { name, old, new },
-            Difference::File { context, path, change } => Self::File { context, path: path.to_string(), change },
+            Difference::File { context, path, change } => {
+                Self::File { context, path: path.to_string(), change, because: None }
+            }
             Difference::Image { image, old, new } => Self::Image { image: ImageName::new(image), old, new },
             Difference::Outside { reference, old, new } => Self::Outside { reference, old, new },
             Difference::Setting { name, old, new } => Self::Setting { name, old, new },
@@ -141,6 +153,28 @@ impl From<Difference> for Reason {
 }
 
 impl Reason {
+    /// The reason of a difference, with why a file counts.
+    pub fn of(difference: Difference, narrowing: &Narrowing) -> Self {
+        let why = match &difference {
+            Difference::File { context: Some(context), path, .. } if context.is_empty() => narrowing.because(path),
+            _ => None,
+        };
+        match Self::from(difference) {
+            Self::File { context, path, change, .. } => Self::File { context, path, change, because: why },
+            other => other,
+        }
+    }
+
+    /// The same without what differs between images that share it.
+    pub fn shared(&self) -> Self {
+        match self {
+            Self::File { context, path, change, .. } => {
+                Self::File { context: context.clone(), path: path.clone(), change: *change, because: None }
+            }
+            other => other.clone(),
+        }
+    }
+
     /// Whether it comes from another image of the manifest.
     pub const fn is_cascade(&self) -> bool {
         matches!(self, Self::Image { .. })

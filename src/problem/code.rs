@@ -71,6 +71,12 @@ codes! {
     SourceMissing = "source-missing",
     /// A source depends on the environment of a base image that is not known.
     UnknownEnvironment = "unknown-environment",
+    /// COPY, ADD or WORKDIR to a place where it cannot go.
+    BadDestination = "bad-destination",
+    /// ADD of an archive that cannot be unpacked.
+    BadArchive = "bad-archive",
+    /// An instruction that the embedded builder cannot carry out.
+    NeedsBuildkit = "needs-buildkit",
     /// A pattern of an ignore file that Docker would refuse.
     IgnorePattern = "ignore-pattern",
     // The lock.
@@ -167,6 +173,10 @@ codes! {
     ContextOverlap = "context-overlap",
     /// A glob that cannot be understood.
     BadGlob = "bad-glob",
+    /// A package that `inputs:` names and that is not there.
+    MissingPackage = "missing-package",
+    /// `inputs:` names a package whose closure cannot be told, so that all sources count.
+    NotNarrowed = "not-narrowed",
     /// An input that cannot be read.
     UnreadableInput = "unreadable-input",
     /// An input that is a pipe or a device.

@@ -130,14 +130,58 @@ pub struct Inputs {
     pub exclude: Vec<Located<String>>,
     /// Hash these too (relative to the root), though the build does not see them.
     pub extra: Vec<Located<String>>,
-    /// A Go package: drop the module's own Go files outside its import closure.
-    pub go: Option<Located<String>>,
-    /// A Cargo package of the workspace.
-    pub cargo: Option<Located<String>>,
-    /// An npm workspace.
-    pub npm: Option<Located<String>>,
-    /// A Python project folder.
-    pub python: Option<Located<String>>,
+    /// Drop the source files that a package does not need, by the rules of its language. Each language at most once.
+    pub languages: Vec<LanguageInputs>,
+}
+
+/// `inputs: { go: ... }` and its like: drop the language's own source files outside the closure of these packages.
+#[derive(Clone, Debug)]
+pub struct LanguageInputs {
+    /// Whose rules hold.
+    pub language: Language,
+    /// At least one.
+    pub packages: Vec<Located<PackageName>>,
+    /// Go: the tags of `go build -tags`; `None` if nobody said, so that a file may belong to the build or not.
+    pub tags: Option<Vec<String>>,
+    /// Go: whether cgo is on.
+    pub cgo: Option<bool>,
+}
+
+/// A package, as its language names it: a folder or a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageName {
+    /// As written.
+    pub written: String,
+    /// As a folder relative to the root.
+    pub path: String,
+}
+
+/// A language whose rules say which files a package needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Language {
+    /// Packages of Go modules.
+    Go,
+    /// Packages of a Cargo workspace.
+    Cargo,
+    /// Workspaces of npm, pnpm or yarn.
+    Npm,
+    /// Projects with a `pyproject.toml`.
+    Python,
+}
+
+impl Language {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Go, Self::Cargo, Self::Npm, Self::Python];
+
+    /// Its key below `inputs:`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Go => "go",
+            Self::Cargo => "cargo",
+            Self::Npm => "npm",
+            Self::Python => "python",
+        }
+    }
 }
 
 /// How file modes enter the snapshot.

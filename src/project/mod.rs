@@ -18,7 +18,10 @@ use crate::name::{ImageName, RegistryName};
 use crate::problem::{Location, Source};
 
 pub use image::{ExecutorChoice, Image, Role};
-pub use inputs::{Arg, Context, ContextPart, Generated, Inputs, Label, Modes, NamedContext, Secret, Text, TextPart};
+pub use inputs::{
+    Arg, Context, ContextPart, Generated, Inputs, Label, Language, LanguageInputs, Modes, NamedContext, PackageName,
+    Secret, Text, TextPart,
+};
 pub use publication::{Cache, Compression, Deployment, Destination, Output, TagRule, TagText};
 pub use registry::{CreateRepository, Registry, RegistryKind};
 

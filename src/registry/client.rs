@@ -214,7 +214,7 @@ impl Client {
         Err(Error::TooLarge { subject: format!("the list of tags of {repository}"), limit: MAX_PAGES as u64 })
     }
 
-    /// What refers to the manifest `subject`, of one artifact type. Where the registry has no referrers API, the index under the tag
+    /// What refers to the manifest `subject`, of one artifact type or of all. Where the registry has no referrers API, the index under the tag
     /// `sha256-<hex>` is read, as the specification lays down.
     ///
     /// # Errors
@@ -223,7 +223,7 @@ impl Client {
         &self,
         repository: &RepositoryName,
         subject: Digest,
-        artifact_type: &str,
+        artifact_type: Option<&str>,
     ) -> Result<Vec<Descriptor>, Error> {
         let found = match self.referrers_by_api(repository, subject, artifact_type).await? {
             Some(found) => found,
@@ -236,7 +236,8 @@ impl Client {
                 }
             }
         };
-        Ok(found.into_iter().filter(|entry| entry.artifact_type.as_deref() == Some(artifact_type)).collect())
+        let fits = |entry: &Descriptor| artifact_type.is_none() || entry.artifact_type.as_deref() == artifact_type;
+        Ok(found.into_iter().filter(fits).collect())
     }
 
     /// The answer of the referrers API; `None` where there is none. A host that has none is asked once.
@@ -244,14 +245,19 @@ impl Client {
         &self,
         repository: &RepositoryName,
         subject: Digest,
-        artifact_type: &str,
+        artifact_type: Option<&str>,
     ) -> Result<Option<Vec<Descriptor>>, Error> {
         let host = self.0.host(&repository.host)?;
         if host.referrers.load(Relaxed) == 1 {
             return Ok(None);
         }
-        let kind: String = url::form_urlencoded::byte_serialize(artifact_type.as_bytes()).collect();
-        let path = format!("referrers/{subject}?artifactType={kind}");
+        let path = match artifact_type {
+            Some(kind) => {
+                let kind: String = url::form_urlencoded::byte_serialize(kind.as_bytes()).collect();
+                format!("referrers/{subject}?artifactType={kind}")
+            }
+            None => format!("referrers/{subject}"),
+        };
         let mut call = Call::new(RequestKind::Referrers, Method::GET, repository, path);
         call.headers.insert(ACCEPT, HeaderValue::from_static(media_type::INDEX));
         call.read = Read::Whole(MAX_MANIFEST_SIZE);

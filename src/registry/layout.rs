@@ -91,6 +91,21 @@ impl Layout {
         .map(|_| ())
     }
 
+    /// Lists a manifest that has no tag, so that what refers to an image is found.
+    ///
+    /// # Errors
+    /// If the folder cannot be written to.
+    pub async fn list(&self, entry: Descriptor) -> Result<(), Error> {
+        let listed = self.update(move |index| {
+            let known = index.manifests.iter().any(|other| other.digest == entry.digest);
+            if !known {
+                index.manifests.push(entry);
+            }
+            !known
+        });
+        listed.await.map(|_| ())
+    }
+
     /// Removes a tag, or a manifest with all its tags; `false` if there was none.
     ///
     /// # Errors
@@ -132,16 +147,16 @@ impl Layout {
     ///
     /// # Errors
     /// If something cannot be read.
-    pub async fn referrers(&self, subject: Digest, artifact_type: &str) -> Result<Vec<Descriptor>, Error> {
+    pub async fn referrers(&self, subject: Digest, artifact_type: Option<&str>) -> Result<Vec<Descriptor>, Error> {
         let mut found: Vec<Descriptor> = Vec::new();
         for entry in self.read_index().await?.manifests {
             let Some(manifest) = self.store.manifest(&entry.digest).await? else { continue };
             if let Ok(crate::oci::Contents::Manifest(contents)) = manifest.contents()
                 && contents.subject.is_some_and(|of| of.digest == subject)
-                && contents.artifact_type.as_deref() == Some(artifact_type)
+                && (artifact_type.is_none() || contents.artifact_type.as_deref() == artifact_type)
                 && found.iter().all(|other| other.digest != entry.digest)
             {
-                let artifact_type = Some(artifact_type.to_owned());
+                let artifact_type = contents.artifact_type;
                 found.push(Descriptor { artifact_type, annotations: contents.annotations, ..manifest.descriptor() });
             }
         }

@@ -10,7 +10,7 @@ use flate2::{Compression, GzBuilder};
 use super::body::BlobSource;
 use super::error::Error;
 use super::name::By;
-use super::referral::entry;
+use super::referral::entry_of;
 use super::repository::Repository;
 use super::transfer::read_back;
 use crate::digest::Digest;
@@ -39,16 +39,36 @@ impl Repository {
         let stored = self.put_manifest(By::Digest(raw.digest()), &raw).await?;
         read_back(self, &raw).await?;
         if stored.refers {
-            if let Self::Remote { client, name } = self {
-                client.0.host(&name.host)?.referrers.store(2, Relaxed);
-            }
-        } else {
-            self.put_manifest(By::Tag(&record_tag(key_tag)), &raw).await?;
-            if let Self::Remote { .. } = self {
-                self.list_referrer(subject.digest, entry(&raw, manifest.annotations.clone())).await?;
-            }
+            remember_referrers(self)?;
+            return Ok(raw.digest());
+        }
+        match self.put_manifest(By::Tag(&record_tag(key_tag)), &raw).await {
+            // Somebody else's record stands there, and tags cannot be written again: the list of referrers has ours.
+            Err(Error::Refused { .. }) if self.head_manifest(By::Tag(&record_tag(key_tag))).await?.is_some() => {}
+            put => drop(put?),
+        }
+        if let Self::Remote { .. } = self {
+            let entry = entry_of(&raw, media_type::RECORD, manifest.annotations.clone());
+            self.list_referrer(subject.digest, entry).await?;
         }
         Ok(raw.digest())
+    }
+
+    /// The image of which a record stands under the record tag of a key, where there is no referrers API: who published last, or is about to.
+    ///
+    /// # Errors
+    /// If the registry refuses or cannot be reached, or the layout cannot be read.
+    pub async fn claimed_by(&self, key_tag: &str) -> Result<Option<Digest>, Error> {
+        if let Self::Remote { client, name } = self
+            && client.0.host(&name.host)?.referrers.load(Relaxed) == 2
+        {
+            return Ok(None);
+        }
+        let raw = self.get_manifest(By::Tag(&record_tag(key_tag))).await?;
+        Ok(raw.and_then(|raw| match raw.contents() {
+            Ok(Contents::Manifest(manifest)) => manifest.subject.map(|subject| subject.digest),
+            _ => None,
+        }))
     }
 
     /// The record of the image `image` for one key tag. `None` if there is none that is sound: a record that refers to another image, is of
@@ -58,20 +78,42 @@ impl Repository {
     /// If the registry refuses or cannot be reached, or the layout cannot be read.
     pub async fn read_record(&self, image: Digest, key_tag: &str) -> Result<Option<Vec<u8>>, Error> {
         if let Self::Remote { client, name } = self {
-            let found = client.referrers_by_api(name, image, media_type::RECORD).await?.unwrap_or_default();
-            let mut digests: Vec<Digest> = found
-                .into_iter()
-                .filter(|entry| entry.annotations.get(KEY).is_none_or(|key| key == key_tag))
-                .map(|entry| entry.digest)
-                .collect();
-            digests.sort();
-            for digest in digests {
-                if let Some(record) = self.sound_record(By::Digest(digest), image, key_tag).await? {
-                    return Ok(Some(record));
-                }
+            let found = client.referrers_by_api(name, image, Some(media_type::RECORD)).await?.unwrap_or_default();
+            if let Some(record) = self.sound_among(found, image, key_tag).await? {
+                return Ok(Some(record));
             }
         }
-        self.sound_record(By::Tag(&record_tag(key_tag)), image, key_tag).await
+        if let Some(record) = self.sound_record(By::Tag(&record_tag(key_tag)), image, key_tag).await? {
+            return Ok(Some(record));
+        }
+        // The tag may have been taken by the record of another image of the same key.
+        match self {
+            Self::Remote { client, name } if client.0.host(&name.host)?.referrers.load(Relaxed) == 1 => {
+                let listed = self.referrers(image, media_type::RECORD).await?;
+                self.sound_among(listed, image, key_tag).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn sound_among(
+        &self,
+        found: Vec<Descriptor>,
+        image: Digest,
+        key_tag: &str,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let mut digests: Vec<Digest> = found
+            .into_iter()
+            .filter(|entry| entry.annotations.get(KEY).is_none_or(|key| key == key_tag))
+            .map(|entry| entry.digest)
+            .collect();
+        digests.sort();
+        for digest in digests {
+            if let Some(record) = self.sound_record(By::Digest(digest), image, key_tag).await? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
     }
 
     async fn sound_record(&self, by: By<'_>, image: Digest, key_tag: &str) -> Result<Option<Vec<u8>>, Error> {
@@ -83,6 +125,14 @@ impl Repository {
         let Some(layer) = record_layer(&manifest, image, key_tag) else { return Ok(None) };
         unpack(self, &layer).await
     }
+}
+
+/// Keeps in mind that a host has a referrers API.
+pub(super) fn remember_referrers(repository: &Repository) -> Result<(), Error> {
+    if let Repository::Remote { client, name } = repository {
+        client.0.host(&name.host)?.referrers.store(2, Relaxed);
+    }
+    Ok(())
 }
 
 /// A record's blob, unpacked; `None` if it cannot be read as one.

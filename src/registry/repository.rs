@@ -122,8 +122,19 @@ impl Repository {
     /// As [`head_manifest`](Self::head_manifest).
     pub async fn referrers(&self, subject: Digest, artifact_type: &str) -> Result<Vec<Descriptor>, Error> {
         match self {
-            Self::Remote { client, name } => client.referrers(name, subject, artifact_type).await,
-            Self::Layout(layout) => layout.referrers(subject, artifact_type).await,
+            Self::Remote { client, name } => client.referrers(name, subject, Some(artifact_type)).await,
+            Self::Layout(layout) => layout.referrers(subject, Some(artifact_type)).await,
+        }
+    }
+
+    /// What refers to the manifest `subject`, of whatever type.
+    ///
+    /// # Errors
+    /// As [`head_manifest`](Self::head_manifest).
+    pub async fn all_referrers(&self, subject: Digest) -> Result<Vec<Descriptor>, Error> {
+        match self {
+            Self::Remote { client, name } => client.referrers(name, subject, None).await,
+            Self::Layout(layout) => layout.referrers(subject, None).await,
         }
     }
 

@@ -94,6 +94,17 @@ impl ContentStore {
         writer.finish().await.map(|_| ())
     }
 
+    /// Brings a blob from elsewhere into the store, unless it is there.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub async fn fetch(&self, blob: &Descriptor, from: &BlobSource) -> Result<(), Error> {
+        if self.contains(&blob.digest) {
+            return Ok(());
+        }
+        self.save(blob, from.open(blob, 0, blob.size).await?).await
+    }
+
     /// Where to read a blob from.
     pub fn source(&self, digest: &Digest) -> BlobSource {
         BlobSource::File(self.path(digest))

@@ -94,7 +94,7 @@ impl Transport {
     }
 
     /// The HTTP client for an address: its own if Docker knows a certificate for it, else shared.
-    fn http(&self, url: &Url) -> Result<reqwest::Client, Error> {
+    pub(super) fn http(&self, url: &Url) -> Result<reqwest::Client, Error> {
         let name = &url[url::Position::BeforeHost..url::Position::AfterPort];
         let shared = |slot: &OnceLock<reqwest::Client>, trust| match slot.get() {
             Some(client) => Ok(client.clone()),

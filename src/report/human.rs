@@ -90,6 +90,7 @@ fn phase_text(phase: Phase, at: &str) -> String {
         Phase::Manifest => format!("putting the manifest to {at}"),
         Phase::Record => format!("attaching the record in {at}"),
         Phase::Key => format!("publishing the key in {at}"),
+        Phase::Verify => format!("verifying {at}"),
         Phase::Tags => format!("moving tags in {at}"),
     }
 }
@@ -106,7 +107,7 @@ impl<W: Write + Send> Reporter for Human<W> {
                 self.state(image.as_str(), &format!("{} starts", action_word(*action)), false);
             }
             Kind::PhaseStarted { image, phase, at } => {
-                let worth = self.verbose || matches!(phase, Phase::Build);
+                let worth = self.verbose || matches!(phase, Phase::Build | Phase::Verify);
                 self.state(image.as_str(), &phase_text(*phase, at), worth);
             }
             Kind::BuildStep { image, step, done, cached } => {
@@ -152,6 +153,10 @@ impl<W: Write + Send> Reporter for Human<W> {
             Kind::TagMoved { reference, from, to, .. } => {
                 let from = from.map_or_else(|| "nothing".to_owned(), |digest| digest.short());
                 self.line(&format!("{} {reference}: {from} -> {}", style.good("tag"), to.short()));
+            }
+            Kind::TagLeft { reference, commit, .. } => {
+                let commit = &commit[..commit.len().min(7)];
+                self.line(&format!("{} {reference}: the newer commit {commit} moved it", style.warn("left")));
             }
             Kind::RunFinished { receipt } => self.receipt(receipt),
         }

@@ -1,5 +1,6 @@
 //! A plan as a table for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
@@ -20,6 +21,7 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
         }
         step_text(&mut text, step, width, style, verbose);
     }
+    buildkit_text(&mut text, plan, style, verbose);
     let causes = causes_text(&explain(plan), style, verbose);
     if !causes.is_empty() {
         let _ = write!(text, "\n{causes}");
@@ -32,6 +34,27 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
     text
 }
 
+/// How many images are named where all have the same reason.
+const NAMED: usize = 5;
+
+/// Which images need BuildKit, and the first instruction that does.
+fn buildkit_text(text: &mut String, plan: &Plan, style: Style, verbose: bool) {
+    let mut needing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let steps = plan.images.iter().filter(|step| step.action == Action::Build && step.executor == Executor::Buildkit);
+    for step in steps {
+        needing.entry(step.executor_because.as_deref().unwrap_or_default()).or_default().push(step.name.as_str());
+    }
+    for (because, names) in needing.into_iter().filter(|(because, _)| !because.is_empty()) {
+        let shown = if verbose { names.len() } else { names.len().min(NAMED) };
+        let more = match names.len() - shown {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let line = format!("buildkit because of {because}: {}{more}", names[..shown].join(", "));
+        let _ = writeln!(text, "{}", style.dim(&line));
+    }
+}
+
 fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose: bool) {
     let word = format!("{:<5}", action_word(step.action));
     let word = match step.action {
@@ -40,15 +63,16 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
         Action::Build => style.strong(&word),
     };
     let pad = " ".repeat(width.saturating_sub(step.name.as_str().width()));
+    // Several platforms or destinations may have the same to say.
     let mut why = distinct(step.reasons.iter().map(reason_text));
-    if !verbose && why.len() > 3 {
-        let more = format!("and {} more", why.len() - 3);
-        why.truncate(3);
-        why.push(more);
+    let shown = if verbose { why.len() } else { why.len().min(3) };
+    let more = why.split_off(shown).len();
+    if more > 0 {
+        why.push(format!("and {more} more"));
     }
-    let executor = match (step.action, step.executor, &step.executor_because) {
-        (Action::Build, Executor::Assemble, _) => " assemble",
-        (Action::Build, Executor::Buildkit, _) => " buildkit",
+    let executor = match (step.action, step.executor) {
+        (Action::Build, Executor::Assemble) => " assemble",
+        (Action::Build, Executor::Buildkit) => " buildkit",
         _ => "",
     };
     let why = why.join("; ");
@@ -58,18 +82,18 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
         format!("{word}  {}{pad} {}  {}", step.name, style.dim(&format!("{executor:<9}")), why).trim_end()
     );
     let indent = " ".repeat(9);
-    if step.action == Action::Build || verbose {
-        if let (Executor::Buildkit, Some(because), true) = (step.executor, &step.executor_because, verbose) {
-            let _ = writeln!(text, "{indent}{}", style.dim(&format!("buildkit because of {because}")));
-        }
-        if let Some(path) = step.uncommitted.first() {
-            let more = if step.uncommitted.len() > 1 {
-                format!(" and {} more", step.uncommitted.len() - 1)
-            } else {
-                String::new()
-            };
-            let _ = writeln!(text, "{indent}{}", style.warn(&format!("uncommitted: {path}{more}")));
-        }
+    if let (true, Some(path)) = (step.action == Action::Build || verbose, step.uncommitted.first()) {
+        let more = if step.uncommitted.len() > 1 {
+            format!(" and {} more", step.uncommitted.len() - 1)
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "{indent}{}", style.warn(&format!("uncommitted: {path}{more}")));
+    }
+    if let (true, Some(narrowed)) = (verbose, &step.narrowed) {
+        let first = narrowed.first.first().map(String::as_str).unwrap_or_default();
+        let more = if narrowed.dropped > 1 { format!(" and {} more", narrowed.dropped - 1) } else { String::new() };
+        let _ = writeln!(text, "{indent}{}", style.dim(&format!("`inputs` leaves out {first}{more}")));
     }
     if step.action != Action::Keep || verbose {
         for publication in &step.destinations {
@@ -85,7 +109,13 @@ fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 fn publication_text(publication: &Publication) -> String {
-    let tags: Vec<&str> = publication.tags.iter().map(|tag| tag.tag.as_str()).collect();
+    let left = |tag: &crate::plan::TagMove| match &tag.newer {
+        Some(newer) => {
+            format!("{} (left: the newer commit {} moved it)", tag.tag, &newer.commit[..newer.commit.len().min(7)])
+        }
+        None => tag.tag.clone(),
+    };
+    let tags: Vec<String> = publication.tags.iter().map(left).collect();
     let from = publication.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
     let tags = if tags.is_empty() { String::new() } else { format!(": {}", tags.join(", ")) };
     format!("{} {}{tags}{from}", action_word(publication.action), publication.reference)
@@ -96,6 +126,10 @@ fn blocker_text(blocker: &Blocker) -> String {
         Blocker::TagConflict { reference, stands, .. } => format!(
             "the fixed tag `{reference}` stands on another image ({})\n  help: a fixed tag is never overwritten; commit the change, or delete the tag",
             stands.short()
+        ),
+        Blocker::Unordered { reference, mover, .. } => format!(
+            "the tag `{reference}` was moved by commit {}, and history does not tell whether that is older than this one\n  help: fetch the whole history (`fetch-depth: 0`), or use --allow-older",
+            &mover.commit[..mover.commit.len().min(7)]
         ),
         Blocker::Dirty { image, tag, path } => format!(
             "the tag `{tag}` names the commit, but `{path}`, an input of {image}, differs from it\n  help: commit it, or use --allow-dirty, which appends `-dirty-` and the key"

@@ -4,14 +4,13 @@ use std::fmt::Write as _;
 
 use super::style::Style;
 use super::words::reason_text;
-use crate::fingerprint::Difference;
 use crate::plan::Reason;
 
 /// One line for each difference.
-pub fn differences_text(differences: &[Difference], style: Style) -> String {
+pub fn differences_text(differences: &[Reason], style: Style) -> String {
     let mut text = String::new();
     for difference in differences {
-        let _ = writeln!(text, "  {} {}", style.warn("~"), reason_text(&Reason::from(difference.clone())));
+        let _ = writeln!(text, "  {} {}", style.warn("~"), reason_text(difference));
     }
     text
 }

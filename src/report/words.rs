@@ -72,6 +72,9 @@ pub fn reason_text(reason: &Reason) -> String {
         Reason::UnknownOrigin { tag, digest } => {
             format!("`{tag}` points at {}, which carries no record: unknown origin", digest.short())
         }
+        Reason::Unsound { reference } => {
+            format!("what stands under the key in {reference} has no sound record: it counts as absent")
+        }
         Reason::Forced => "--rebuild".to_owned(),
         Reason::Format { old, new } => format!("the key's format went from {old} to {new}"),
         Reason::Platform { old, new } => format!("platform {}", from_to(old.as_ref(), new.as_ref())),
@@ -79,7 +82,10 @@ pub fn reason_text(reason: &Reason) -> String {
             format!("stage {stage}: instruction {}", from_to(old.as_ref(), new.as_ref()))
         }
         Reason::Arg { name, old, new } => format!("arg {name} {}", from_to(old.as_ref(), new.as_ref())),
-        Reason::File { context, path, change } => file_text(context.as_ref(), path, *change),
+        Reason::File { context, path, change, because } => {
+            let text = file_text(context.as_ref(), path, *change);
+            because.as_ref().map_or_else(|| text.clone(), |because| format!("{text} ({because})"))
+        }
         Reason::Image { image, .. } => format!("builds on {image}, which changed"),
         Reason::Outside { reference, old, new } => format!("{reference} {}", from_to(old.as_ref(), new.as_ref())),
         Reason::Setting { name, old, new } => format!("{name} {}", from_to(old.as_ref(), new.as_ref())),

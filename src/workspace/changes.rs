@@ -114,7 +114,11 @@ fn below(snapshot: &Snapshot, changed: &Path, to: &RelPath, from: &Path, found: 
     let alike = entries[start..].iter().take_while(|entry| entry.path.as_bytes().starts_with(within.as_bytes()));
     found.extend(
         alike
-            .filter(|entry| entry.path.starts_with(&within) && !matches!(entry.kind, FileKind::Folder))
+            .filter(|entry| {
+                entry.path.starts_with(&within)
+                    && !matches!(entry.kind, FileKind::Folder)
+                    && !snapshot.is_placeholder(&entry.path)
+            })
             .filter(|entry| snapshot.path_of(&entry.path).starts_with(changed))
             .map(|entry| entry.path.clone()),
     );

@@ -17,6 +17,7 @@ use super::error::Error;
 use super::globs::{self, Globs};
 use super::snapshot::Origin;
 use super::stat::FileStat;
+use super::view::Learned;
 use super::walk::{self, Found, Never};
 
 /// Something wrong with a context that many images may share.
@@ -110,8 +111,6 @@ pub(super) struct Walked {
 #[derive(Debug)]
 pub(super) struct State {
     pub walked: Walked,
-    /// How many nodes before each one, and in all, are no folders.
-    pub files_before: Vec<u32>,
     /// The files that were hashed.
     pub hashes: Vec<Option<ContentHash>>,
     /// Files that had another size when they were read than when they were walked.
@@ -122,6 +121,8 @@ pub(super) struct State {
     pub failed: HashMap<usize, String>,
     /// For a context of one folder: where that lies below the root.
     pub scope: Option<Vec<u8>>,
+    /// What the languages know of it.
+    pub learned: Learned,
 }
 
 impl State {
@@ -133,19 +134,14 @@ impl State {
             Origin::Assembled(_) => None,
         };
         let hashes = vec![None; walked.stats.len()];
-        let mut files_before = vec![0];
-        for node in walked.tree.nodes() {
-            let before = files_before.last().copied().unwrap_or_default();
-            files_before.push(before + u32::from(node.kind != NodeKind::Folder));
-        }
         Ok(Self {
             walked,
-            files_before,
             hashes,
             resized: HashMap::new(),
             pointers: BTreeSet::new(),
             failed: HashMap::new(),
             scope,
+            learned: Learned::default(),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::digest::ContentHash;
 use crate::fingerprint::{FileEntry, FileKind};
 use crate::path::{RelPath, escape};
 use crate::problem::Code;
@@ -23,8 +24,18 @@ pub(super) fn entries(state: &State, choice: &Choice, modes: Modes) -> Vec<FileE
         mode: 0o755,
     };
     entries.extend(above.iter().map(folder));
-    entries.extend(choice.nodes.iter().filter_map(|node| entry(state, *node as usize, modes)));
+    entries.extend(choice.nodes.iter().filter_map(|node| match choice.placeholders.binary_search(node) {
+        Ok(_) => Some(placeholder(state, *node as usize)),
+        Err(_) => entry(state, *node as usize, modes),
+    }));
     entries
+}
+
+/// An empty file that stands in for one.
+fn placeholder(state: &State, node: usize) -> FileEntry {
+    let hash = ContentHash::from_bytes(*blake3::hash(b"").as_bytes());
+    let path = state.walked.tree.nodes()[node].path.clone();
+    FileEntry { path, kind: FileKind::File { hash, size: 0 }, mode: 0o644 }
 }
 
 /// `None` for a file that has no hash; then there is a failure that says so.
@@ -46,7 +57,7 @@ fn entry(state: &State, node: usize, modes: Modes) -> Option<FileEntry> {
 /// What is wrong with the chosen nodes.
 pub(super) fn failures(state: &State, choice: &Choice) -> Vec<Failure> {
     let (mut pointers, mut special, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-    for node in &choice.nodes {
+    for node in choice.nodes.iter().filter(|node| choice.placeholders.binary_search(node).is_err()) {
         let index = *node as usize;
         let path = || &state.walked.tree.nodes()[index].path;
         match state.walked.tree.nodes()[index].kind {

@@ -1,15 +1,17 @@
 //! From contexts to snapshots: walk, choose, hash, put together. Each step is done for all images at once, in parallel, and
 //! never twice for the same thing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::dockerfile::{Read, select};
+use crate::dockerfile::Read;
 use crate::fingerprint::FileSet;
+use crate::language::Reasons;
 use crate::path::RelPath;
+use crate::platform::Platform;
 use crate::problem::{Location, Problems, Source};
 use crate::project::{Context, ContextPart, Inputs, Located, Modes};
 use crate::tree::NodeKind;
@@ -35,8 +37,10 @@ pub struct ContextRequest<'a> {
     pub ignore: Option<&'a Source>,
     /// What the Dockerfile reads of it; `None` if all of it counts.
     pub reads: Option<&'a [Read]>,
-    /// `inputs:`; only `include` and `exclude` are looked at here.
+    /// `inputs:`; `extra` is not looked at here.
     pub inputs: &'a Inputs,
+    /// The platform that is built for: languages have files of their own for each.
+    pub platform: &'a Platform,
     /// How modes count.
     pub modes: Modes,
     /// The place of the context in the manifest.
@@ -50,17 +54,12 @@ pub struct ContextFiles {
     pub snapshot: Snapshot,
     /// How many files `inputs:` dropped; [`Workspace::because`] names them.
     pub dropped: usize,
-}
-
-/// Why a path is or is not an input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Because {
-    /// All of the context counts.
-    Whole,
-    /// This read of the request can see it, or something below it; the first, if there are several.
-    Read(usize),
-    /// `inputs:` drops it.
-    Dropped,
+    /// The first few of them.
+    pub first_dropped: Vec<RelPath>,
+    /// Why source files stay that `inputs:` could have dropped, by language.
+    pub reasons: Vec<Arc<Reasons>>,
+    /// Languages whose rules could drop nothing.
+    pub warnings: Problems,
 }
 
 /// What is remembered of a question about a context.
@@ -68,8 +67,27 @@ pub enum Because {
 pub(super) struct Outcome {
     files: Arc<FileSet>,
     missing: Vec<MissingRead>,
+    placeholders: Arc<BTreeSet<RelPath>>,
     dropped: usize,
+    first_dropped: Vec<RelPath>,
+    reasons: Vec<Arc<Reasons>>,
+    warnings: Problems,
     failures: Vec<Failure>,
+}
+
+impl Outcome {
+    fn failed(failure: Failure) -> Self {
+        Self {
+            files: Arc::new(FileSet::new(Vec::new())),
+            missing: Vec::new(),
+            placeholders: Arc::default(),
+            dropped: 0,
+            first_dropped: Vec::new(),
+            reasons: Vec::new(),
+            warnings: Problems::new(),
+            failures: vec![failure],
+        }
+    }
 }
 
 impl Workspace {
@@ -78,25 +96,20 @@ impl Workspace {
     /// Ask for all images at once: contexts are walked and files are hashed on all cores.
     pub fn files(&mut self, requests: &[ContextRequest<'_>]) -> Vec<Result<ContextFiles, Problems>> {
         let contexts = self.walk_all(requests);
-        let questions: Vec<(usize, String)> = requests
-            .iter()
-            .zip(&contexts)
-            .map(|(request, context)| (*context, question(request.reads, request.inputs, request.modes)))
-            .collect();
+        let questions: Vec<(usize, String)> =
+            requests.iter().zip(&contexts).map(|(request, context)| (*context, question(request))).collect();
         let mut new = HashSet::new();
         let open: Vec<usize> = (0..requests.len())
             .filter(|index| !self.outcomes.contains_key(&questions[*index]) && new.insert(&questions[*index]))
             .collect();
         let mut settled = Vec::new();
+        self.open_digests(requests);
         for chunk in open.chunks(CHUNK) {
             let choices: Vec<(usize, Result<Choice, Failure>)> = chunk
                 .par_iter()
-                .map(|index| {
-                    let (request, state) = (&requests[*index], &self.states[contexts[*index]]);
-                    let choice = state.as_ref().map_err(Clone::clone);
-                    (*index, choice.and_then(|state| choose(state, request.reads, request.inputs)))
-                })
+                .map(|index| (*index, self.view(contexts[*index]).and_then(|view| choose(&requests[*index], &view))))
                 .collect();
+            self.learn_what_was_read(&mut settled);
             self.hash_all(&contexts, &choices, &mut settled);
             for (index, outcome) in self.put_together(requests, &contexts, choices) {
                 self.outcomes.insert(questions[index].clone(), outcome);
@@ -104,6 +117,9 @@ impl Workspace {
         }
         if let Some(cache) = &mut self.cache {
             cache.save(&settled);
+        }
+        if let Some(digests) = &mut self.digests {
+            digests.save();
         }
         requests.iter().zip(&questions).map(|(request, question)| self.answer(request, question)).collect()
     }
@@ -126,35 +142,13 @@ impl Workspace {
         });
         let context = Context::Assembled(parts.collect());
         let inputs = Inputs::default();
-        let (context, location) = (&context, &first.location);
-        let request = ContextRequest { context, ignore: None, reads: None, inputs: &inputs, modes, location };
+        let (context, location, platform) = (&context, &first.location, &Platform::of_this_machine());
+        let request = ContextRequest { context, ignore: None, reads: None, inputs: &inputs, platform, modes, location };
         Ok(self.files(&[request]).remove(0)?.snapshot.shared_files())
     }
 
-    /// Every path of a context that is an input, and why, and those that `inputs:` drops; sorted by path.
-    ///
-    /// # Errors
-    /// What is wrong with the context, or with the globs of `inputs:`.
-    pub fn because(&mut self, request: &ContextRequest<'_>) -> Result<Vec<(RelPath, Because)>, Problems> {
-        let index = self.walk_all(std::slice::from_ref(request))[0];
-        let state = self.states[index].as_ref().map_err(|failure| failure.at(request.location))?;
-        let choice = choose(state, request.reads, request.inputs).map_err(|failure| failure.at(request.location))?;
-        let tree = &state.walked.tree;
-        let all: Vec<(usize, Because)> = match request.reads {
-            None => (0..tree.nodes().len()).map(|node| (node, Because::Whole)).collect(),
-            Some(reads) => select(tree, reads).iter().map(|(node, read)| (node, Because::Read(read))).collect(),
-        };
-        let path = |node: usize| tree.nodes()[node].path.clone();
-        let said = all.into_iter().filter_map(|(node, because)| match choice.nodes.binary_search(&(node as u32)) {
-            Ok(_) => Some((path(node), because)),
-            Err(_) if tree.nodes()[node].kind == NodeKind::Folder => None,
-            Err(_) => Some((path(node), Because::Dropped)),
-        });
-        Ok(said.collect())
-    }
-
     /// The state of the context of each request; those that are new are walked.
-    fn walk_all(&mut self, requests: &[ContextRequest<'_>]) -> Vec<usize> {
+    pub(super) fn walk_all(&mut self, requests: &[ContextRequest<'_>]) -> Vec<usize> {
         let key = |request: &ContextRequest<'_>| {
             Key::new(&self.root, request.context, request.ignore, request.inputs, &self.never)
         };
@@ -194,7 +188,7 @@ impl Workspace {
         let mut wanted: Vec<(usize, u32)> = Vec::new();
         for (index, choice) in choices {
             let (Ok(choice), Ok(state)) = (choice, &self.states[contexts[*index]]) else { continue };
-            let unknown = |node: &&u32| is_unknown(state, **node);
+            let unknown = |node: &&u32| is_unknown(state, **node) && choice.placeholders.binary_search(node).is_err();
             wanted.extend(choice.nodes.iter().filter(unknown).map(|node| (contexts[*index], *node)));
         }
         wanted.par_sort_unstable();
@@ -261,10 +255,7 @@ impl Workspace {
         let mut made = Vec::new();
         for (index, choice) in choices {
             match choice {
-                Err(failure) => {
-                    let files = Arc::new(FileSet::new(Vec::new()));
-                    outcomes.push((index, Outcome { files, missing: Vec::new(), dropped: 0, failures: vec![failure] }));
-                }
+                Err(failure) => outcomes.push((index, Outcome::failed(failure))),
                 Ok(choice) => made.push((index, (contexts[index], summary(&choice, requests[index].modes)), choice)),
             }
         }
@@ -291,8 +282,18 @@ impl Workspace {
                 failures.extend(submodules.iter().filter_map(|submodule| empty_submodule(state, &choice, submodule)));
             }
             let files = Arc::clone(&self.sets[&id]);
-            outcomes
-                .push((index, Outcome { files, missing: choice.missing, dropped: choice.dropped as usize, failures }));
+            let path = |node: &u32| state.walked.tree.nodes()[*node as usize].path.clone();
+            let outcome = Outcome {
+                files,
+                missing: choice.missing,
+                placeholders: Arc::new(choice.placeholders.iter().map(path).collect()),
+                dropped: choice.dropped.count as usize,
+                first_dropped: choice.dropped.first.iter().map(path).collect(),
+                reasons: choice.languages.reasons,
+                warnings: choice.languages.warnings,
+                failures,
+            };
+            outcomes.push((index, outcome));
         }
         outcomes
     }
@@ -314,13 +315,19 @@ impl Workspace {
         let state = self.states[question.0].as_ref();
         let origin =
             state.map_or_else(|_| Arc::new(Origin::Folder(self.root.clone())), |state| state.walked.origin.clone());
-        problems
-            .or(ContextFiles { snapshot: Snapshot::new(Arc::clone(&outcome.files), origin), dropped: outcome.dropped })
+        problems.or(ContextFiles {
+            snapshot: Snapshot::new(Arc::clone(&outcome.files), origin)
+                .with_placeholders(Arc::clone(&outcome.placeholders)),
+            dropped: outcome.dropped,
+            first_dropped: outcome.first_dropped.clone(),
+            reasons: outcome.reasons.clone(),
+            warnings: outcome.warnings.clone(),
+        })
     }
 }
 
 impl State {
-    fn learn(&mut self, node: usize, content: Content) {
+    pub(super) fn learn(&mut self, node: usize, content: Content) {
         self.hashes[node] = Some(content.hash);
         if content.pointer {
             self.pointers.insert(node);
@@ -336,11 +343,11 @@ fn is_unknown(state: &State, node: u32) -> bool {
         && !state.failed.contains_key(&node)
 }
 
-fn place(state: &State, node: u32) -> PathBuf {
+pub(super) fn place(state: &State, node: u32) -> PathBuf {
     state.walked.origin.place(&state.walked.tree.nodes()[node as usize].path)
 }
 
-fn identity(root: &std::path::Path, state: &State, node: u32) -> Identity {
+pub(super) fn identity(root: &std::path::Path, state: &State, node: u32) -> Identity {
     let stat = &state.walked.stats[node as usize];
     match &state.scope {
         Some(scope) => Identity::new(scope, state.walked.tree.nodes()[node as usize].path.as_bytes(), stat),
@@ -354,5 +361,8 @@ fn summary(choice: &Choice, modes: Modes) -> [u8; 32] {
     hasher.update(&[u8::from(modes == Modes::Exact)]);
     let mut bytes = Vec::with_capacity(choice.nodes.len() * 4);
     bytes.extend(choice.nodes.iter().flat_map(|node| node.to_le_bytes()));
+    hasher.update(&(choice.nodes.len() as u64).to_le_bytes()).update(&bytes);
+    bytes.clear();
+    bytes.extend(choice.placeholders.iter().flat_map(|node| node.to_le_bytes()));
     *hasher.update(&bytes).finalize().as_bytes()
 }

@@ -35,6 +35,7 @@ pub(super) struct Content {
 }
 
 /// What reading a file gave, and what is known about the file at that time.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Hashed {
     pub content: Content,
     /// The number of bytes read.
@@ -52,6 +53,20 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 /// Reads the file once and hashes it.
 pub(super) fn hash_file(path: &Path, expected: &FileStat) -> io::Result<Hashed> {
     BYTES.with_borrow_mut(|buffer| hash_into(path, expected, buffer))
+}
+
+/// Reads the file once, hashes it and keeps its bytes.
+pub(super) fn read_file(path: &Path, expected: &FileStat) -> io::Result<(Vec<u8>, Hashed)> {
+    let mut file = open(path)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(expected.size).unwrap_or_default());
+    file.read_to_end(&mut bytes)?;
+    let size = bytes.len() as u64;
+    let content = Content {
+        hash: ContentHash::from_bytes(*blake3::hash(&bytes).as_bytes()),
+        pointer: size < POINTER_LIMIT && bytes.starts_with(POINTER_START),
+    };
+    let stable = FileStat::of(&file.metadata()?) == *expected && size == expected.size;
+    Ok((bytes, Hashed { content, size, stable }))
 }
 
 fn hash_into(path: &Path, expected: &FileStat, buffer: &mut [u8]) -> io::Result<Hashed> {

@@ -10,6 +10,7 @@ use crate::problem::{Code, Problem, Problems, Source};
 use crate::project::{Context, Generated, Located};
 
 use super::context::{Failure, Key, State, lexical};
+use super::digests::Digests;
 use super::error::Error;
 use super::files::Outcome;
 use super::globs;
@@ -29,6 +30,8 @@ pub struct Workspace {
     pub(super) never: Vec<PathBuf>,
     /// Opened before the first walk.
     pub(super) cache: Option<StatCache>,
+    /// Opened when a language is first asked.
+    pub(super) digests: Option<Digests>,
     pub(super) keys: HashMap<Key, usize>,
     pub(super) states: Vec<Result<State, Failure>>,
     /// By context, and by what is asked of it.
@@ -60,6 +63,7 @@ impl Workspace {
             root,
             never,
             cache: None,
+            digests: None,
             keys: HashMap::new(),
             states: Vec::new(),
             outcomes: HashMap::new(),

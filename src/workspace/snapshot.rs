@@ -1,5 +1,6 @@
 //! The snapshot of a context: exactly what was hashed, and where its bytes are.
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use super::verify::Verified;
 pub struct Snapshot {
     files: Arc<FileSet>,
     origin: Arc<Origin>,
+    placeholders: Arc<BTreeSet<RelPath>>,
 }
 
 /// Where the entries of a snapshot lie on disk.
@@ -29,7 +31,18 @@ pub enum Origin {
 impl Snapshot {
     /// A set of files and where they lie.
     pub fn new(files: Arc<FileSet>, origin: Arc<Origin>) -> Self {
-        Self { files, origin }
+        Self { files, origin, placeholders: Arc::default() }
+    }
+
+    /// The same, with entries that are recorded and sent as empty files whatever the disk holds there.
+    #[must_use]
+    pub fn with_placeholders(self, placeholders: Arc<BTreeSet<RelPath>>) -> Self {
+        Self { placeholders, ..self }
+    }
+
+    /// Whether an empty file stands in for what the disk holds at `path`.
+    pub fn is_placeholder(&self, path: &RelPath) -> bool {
+        self.placeholders.contains(path)
     }
 
     /// The entries, as hashed.
@@ -51,6 +64,9 @@ impl Snapshot {
         let entries = self.files.entries();
         let found = entries.binary_search_by(|entry| entry.path.cmp(path)).map(|index| &entries[index].kind);
         let Ok(FileKind::File { hash, size }) = found else { return Err(Error::Changed { path: place }) };
+        if self.is_placeholder(path) {
+            return Ok(Verified::empty());
+        }
         Verified::open(&place, *hash, *size)
     }
 

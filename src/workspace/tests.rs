@@ -11,6 +11,7 @@ use super::*;
 use crate::dockerfile::{Read, ReadKind};
 use crate::fingerprint::{FileKind, FileSet};
 use crate::path::RelPath;
+use crate::platform::Platform;
 use crate::problem::{Location, Problems, Source};
 use crate::project::{Context, ContextPart, Generated, Inputs, Located, Modes};
 
@@ -58,6 +59,7 @@ struct Ask {
     ignore: Option<Source>,
     reads: Option<Vec<Read>>,
     inputs: Inputs,
+    platform: Platform,
     modes: Modes,
 }
 
@@ -68,6 +70,7 @@ impl Default for Ask {
             ignore: None,
             reads: None,
             inputs: Inputs::default(),
+            platform: "linux/arm64".parse().unwrap(),
             modes: Modes::Git,
         }
     }
@@ -85,6 +88,7 @@ impl Ask {
             ignore: self.ignore.as_ref(),
             reads: self.reads.as_deref(),
             inputs: &self.inputs,
+            platform: &self.platform,
             modes: self.modes,
             location,
         }
@@ -181,7 +185,7 @@ fn reads_choose_and_folders_above_come_along() {
     let mut workspace = Workspace::open(folder.path()).unwrap();
     let location = place();
     let because = workspace.because(&ask.request(&location)).unwrap();
-    let text: Vec<String> = because.iter().map(|(path, because)| format!("{path} {because:?}")).collect();
+    let text: Vec<String> = because.iter().map(|said| format!("{} {:?}", said.path, said.because)).collect();
     assert_eq!(text, ["a Read(0)", "a/b Read(0)", "a/b/c Read(0)", "f Read(1)"]);
     let missing = Ask { reads: reads(&["a/x"]), ..Ask::default() };
     assert_eq!(missing.problem(folder.path()), "source-missing: `a/x` is not in the context");
@@ -200,7 +204,7 @@ fn inputs_narrow_and_say_what_they_dropped() {
     let location = place();
     let because = workspace.because(&ask.request(&location)).unwrap();
     let dropped: Vec<String> =
-        because.iter().filter(|(_, why)| *why == Because::Dropped).map(|(path, _)| path.to_string()).collect();
+        because.iter().filter(|said| said.because == Because::Dropped).map(|said| said.path.to_string()).collect();
     assert_eq!(dropped, ["cmd/web/y.go", "docs/z.md"]);
     let ask = Ask { inputs: inputs(&[], &["docs"]), reads: reads(&["go.mod", "docs"]), ..Ask::default() };
     assert_eq!(ask.problem(folder.path()), "source-missing: `docs` is not in the context");

@@ -13,7 +13,8 @@ use super::hash;
 /// instead of the end, so whoever copies all of it cannot miss it.
 #[derive(Debug)]
 pub struct Verified {
-    file: File,
+    /// `None` for a placeholder, which has no bytes.
+    file: Option<File>,
     path: PathBuf,
     hasher: blake3::Hasher,
     expected: ContentHash,
@@ -35,7 +36,13 @@ impl Verified {
         if !metadata.is_file() || metadata.len() != size {
             return Err(changed());
         }
-        Ok(Self { file, path: path.to_owned(), hasher: blake3::Hasher::new(), expected, left: size })
+        Ok(Self { file: Some(file), path: path.to_owned(), hasher: blake3::Hasher::new(), expected, left: size })
+    }
+
+    /// A file without bytes, which no disk holds.
+    pub(super) fn empty() -> Self {
+        let expected = ContentHash::from_bytes(*blake3::hash(b"").as_bytes());
+        Self { file: None, path: PathBuf::new(), hasher: blake3::Hasher::new(), expected, left: 0 }
     }
 
     fn changed(&self) -> io::Error {
@@ -48,7 +55,8 @@ impl Read for Verified {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let count = self.file.read(buffer)?;
+        let Some(file) = &mut self.file else { return Ok(0) };
+        let count = file.read(buffer)?;
         self.left = self.left.checked_sub(count as u64).ok_or_else(|| self.changed())?;
         self.hasher.update(&buffer[..count]);
         if count == 0 && (self.left > 0 || *self.hasher.finalize().as_bytes() != *self.expected.as_bytes()) {

@@ -27,6 +27,10 @@ pub struct Real {
     pub registry_log: PathBuf,
 }
 
+/// What an image may be; distribution 2.8 answers 404 to who does not name them.
+const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json, */*";
+
 /// A request that the registry answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -114,18 +118,35 @@ impl Real {
         read(&self.registry_log)
     }
 
-    /// The status and body of a GET; panics if the registry does not answer.
+    /// The status and body of a GET, as text.
+    ///
+    /// # Panics
+    ///
+    /// If the registry does not answer.
     pub fn get(&self, path: &str) -> (u16, String) {
+        let (status, body) = self.fetch(path);
+        (status, String::from_utf8(body).expect("the registry's answer is text"))
+    }
+
+    /// The status and body of a GET; an image of any kind is taken.
+    ///
+    /// # Panics
+    ///
+    /// If the registry does not answer.
+    pub fn fetch(&self, path: &str) -> (u16, Vec<u8>) {
         let address: SocketAddr = self.registry.parse().expect("ORCHESTRATE_TEST_REGISTRY is ADDRESS:PORT");
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))
             .unwrap_or_else(|error| panic!("the registry at {address} does not answer: {error}"));
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set a timeout");
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: */*\r\n\r\n").expect("send a request");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("read the registry's answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer has a head");
+        let head = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {MANIFESTS}\r\n\r\n");
+        stream.write_all(head.as_bytes()).expect("send a request");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("read the registry's answer");
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("an HTTP answer has a head");
+        let body = answer.split_off(end + 4);
+        let head = String::from_utf8_lossy(&answer);
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        (status, body.to_owned())
+        (status, body)
     }
 }
 

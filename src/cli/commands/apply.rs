@@ -1,19 +1,22 @@
 //! `orchestrate apply`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::plan::{Planned, make_plan, write_whole};
-use crate::apply::{Builder, Events, Options, Work, run};
-use crate::cli::args::ApplyArguments;
+use super::plan::{Planned, make_sound_plan, write_whole};
+use crate::apply::{Builder, Events, Options, Rules, Work, run};
+use crate::cli::args::{ApplyArguments, Choose};
+use crate::cli::build_folder::BuildFolder;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::prepare::LOCK;
+use crate::cli::pins::LOCK;
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
 use crate::event::{Receipt, RunOutcome};
+use crate::exec::assemble::Cache;
 use crate::exec::buildkit::Address;
-use crate::plan::{Action, Executor, Plan, stale};
+use crate::plan::{Action, Executor, Plan, Reason, stale};
 use crate::registry::ContentStore;
 use crate::report::{Human, JsonLines, Reporter, plan_text};
 
@@ -25,7 +28,8 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
     let saved = arguments.plan.as_ref().map(|path| read_plan(path)).transpose()?;
     let outputs = arguments.plan.iter().chain(&arguments.receipt).map(|path| path.display().to_string());
     let outputs: Vec<String> = outputs.collect();
-    let planned = make_plan(settings, &arguments.choose, &outputs).await?;
+    let choose = chosen(&arguments.choose, saved.as_ref());
+    let planned = make_sound_plan(settings, &choose, &outputs).await?;
     if let Some(why) = saved.as_ref().and_then(|saved| stale(saved, &planned.plan)) {
         return Err(Failure::Message {
             exit: Exit::Stale,
@@ -36,6 +40,9 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
     if !planned.plan.blockers.is_empty() {
         eprint(&plan_text(&planned.plan, settings.err, settings.verbose));
         return Err(Failure::wrong("the plan has blockers; nothing was touched", "see `apply would refuse` above"));
+    }
+    if arguments.publish {
+        all_published(&planned.plan)?;
     }
     write_lock(&planned)?;
     let receipt = conduct(planned, settings, arguments).await?;
@@ -63,6 +70,32 @@ fn receipt_json(receipt: &Receipt) -> String {
     text
 }
 
+/// What the command line asks for, and what the saved plan was made with.
+fn chosen(choose: &Choose, saved: Option<&Plan>) -> Choose {
+    let mut choose = choose.clone();
+    if let Some(saved) = saved {
+        let forced = saved.images.iter().filter(|step| step.reasons.contains(&Reason::Forced));
+        choose.rebuild.extend(forced.map(|step| step.name.to_string()));
+        choose.from = choose.from.or_else(|| saved.from.clone());
+    }
+    choose
+}
+
+/// Whether there is nothing to build: `--publish` comes after those that build.
+fn all_published(plan: &Plan) -> Result<(), Failure> {
+    let missing: Vec<&str> =
+        plan.images.iter().filter(|step| step.action == Action::Build).map(|step| step.name.as_str()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let shown = missing.iter().take(6).copied().collect::<Vec<_>>().join(", ");
+    let more = if missing.len() > 6 { format!(" and {} more", missing.len() - 6) } else { String::new() };
+    Err(Failure::surroundings(
+        format!("not published under their keys: {shown}{more}; nothing was touched"),
+        Some("run `orchestrate apply --build-only` for them first, from the same commit".to_owned()),
+    ))
+}
+
 /// Pins that the plan found are kept before anything is built on them.
 fn write_lock(planned: &Planned) -> Result<(), Failure> {
     if planned.prepared.added.is_empty() {
@@ -71,22 +104,24 @@ fn write_lock(planned: &Planned) -> Result<(), Failure> {
     write_whole(&planned.loaded.workspace.root().join(LOCK), planned.prepared.lock.render().as_bytes())
 }
 
-async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArguments) -> Result<Receipt, Failure> {
+/// Does what is planned; the receipt and the log of events are in the state folder afterwards.
+///
+/// # Errors
+/// What is missing before the first effect: a builder, a folder that can be written.
+pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArguments) -> Result<Receipt, Failure> {
     let address = match &arguments.buildkit {
         Some(text) => Address::parse(text)
             .map_err(|error| Failure::wrong(error.to_string(), "use unix:///path or tcp://host:port"))?,
         None => Address::DialStdio { builder: arguments.builder.clone() },
     };
-    let Planned { loaded, prepared, registries, repositories, plan } = planned;
+    let Planned { loaded, prepared, registries, repositories, sources, history, plan } = planned;
     let state = loaded.workspace.make_state_folder().map_err(|error| {
         Failure::surroundings(
             error.to_string(),
             Some("apply keeps blobs and its receipt in the folder of the manifest".to_owned()),
         )
     })?;
-    let blobs = tempfile::Builder::new()
-        .prefix("build-")
-        .tempdir_in(&state)
+    let blobs = BuildFolder::new(&state)
         .map_err(|error| Failure::surroundings(format!("cannot write to `{}`: {error}", state.display()), None))?;
     let work = Work {
         project: loaded.project.clone(),
@@ -94,7 +129,15 @@ async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArgumen
         repositories,
         client: registries.client.clone(),
         buildkit: Builder::new(address, registries.credentials),
+        cache: Arc::new(Cache::in_folder(state.join("cache").join("assemble"))),
         root: loaded.workspace.root().to_owned(),
+        sources,
+        history: Arc::new(history),
+        rules: Rules {
+            no_push: arguments.no_push,
+            allow_older: arguments.choose.allow_older,
+            strict: arguments.plan.is_some(),
+        },
     };
     let needs_builder = |step: &crate::plan::Step| step.action == Action::Build && step.executor == Executor::Buildkit;
     if plan.images.iter().any(needs_builder) {

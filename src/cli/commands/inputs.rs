@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::cli::args::InputsArguments;
+use crate::cli::contexts::explain_contexts;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::load;
 use crate::cli::prepare::prepare;
@@ -15,26 +16,32 @@ use crate::dockerfile::Read;
 use crate::fingerprint::{FileEntry, FileKind};
 use crate::plan::ImageFacts;
 use crate::platform::Platform;
+use crate::workspace::{Because, Explained};
 
-/// Lists every file, arg and image that counts for an image.
+/// Lists every file, arg and image that counts for an image, and the files that `inputs:` leaves out.
 pub async fn inputs(settings: &Settings, arguments: &InputsArguments) -> Result<Exit, Failure> {
     let only = Settings { only: vec![arguments.image.clone()], with_dependents: false, ..settings.clone() };
     let mut loaded = load(&only)?;
     let name = loaded.image(&arguments.image)?.name.clone();
     let registries = Registries::new(&only, &loaded.project)?;
     let prepared = prepare(&mut loaded, &registries, &only).await?;
+    let explained = explain_contexts(&mut loaded, &prepared.wired, &name)?;
     let (work, facts) = (&prepared.images[&name], &prepared.facts[&name]);
-    let mut files = Vec::new();
+    let (mut files, mut dropped) = (Vec::new(), Vec::new());
     let (mut args, mut outside, mut images) = (json!({}), json!({}), json!({}));
     for (platform, on) in &work.platforms {
         for (context, snapshot) in &on.contexts {
             let reads = on.recipe.analysis.reads.get(context).map(Vec::as_slice).unwrap_or_default();
+            let said = explained.get(&(platform.clone(), context.clone())).map(Vec::as_slice).unwrap_or_default();
             for entry in snapshot.files().entries() {
-                files.push(file(context, platform, entry, reads));
+                let why = said.binary_search_by(|said| said.path.cmp(&entry.path)).ok().map(|index| &said[index]);
+                files.push(file(context, platform, entry, &because(why, reads)));
             }
+            let left_out = said.iter().filter(|said| said.because == Because::Dropped);
+            dropped.extend(left_out.map(|said| json!({ "path": said.path, "context": context, "platform": platform })));
         }
         for entry in on.fingerprint.extra.entries() {
-            files.push(file("(extra)", platform, entry, &[]));
+            files.push(file("(extra)", platform, entry, &["inputs.extra".to_owned()]));
         }
         args[platform.to_string()] = json!(on.fingerprint.args);
         outside[platform.to_string()] = json!(on.fingerprint.outside);
@@ -43,48 +50,49 @@ pub async fn inputs(settings: &Settings, arguments: &InputsArguments) -> Result<
     if settings.json {
         let value = json!({
             "image": name, "key": facts.key, "files": files, "args": args, "outside": outside, "images": images,
-            "uncommitted": facts.uncommitted,
+            "uncommitted": facts.uncommitted, "dropped": dropped,
         });
         print(&format!("{value:#}\n"));
     } else {
-        print(&text(name.as_str(), facts, &files));
+        print(&text(name.as_str(), facts, &files, dropped.len()));
     }
     Ok(Exit::Done)
 }
 
-fn file(context: &str, platform: &Platform, entry: &FileEntry, reads: &[Read]) -> Value {
+/// Why a path counts: the instruction that can read it, and the language's reason where it has one.
+fn because(said: Option<&Explained>, reads: &[Read]) -> Vec<String> {
+    let read = match said.map(|said| said.because) {
+        Some(Because::Read(index)) => reads.get(index).map(|read| format!("{} ({})", read.text, read.location)),
+        Some(Because::Whole) => Some("all of the context counts".to_owned()),
+        // A folder on the way to something that is read.
+        Some(Because::Dropped) | None => None,
+    };
+    read.into_iter().chain(said.and_then(|said| said.language.clone())).collect()
+}
+
+fn file(context: &str, platform: &Platform, entry: &FileEntry, because: &[String]) -> Value {
     let (kind, hash) = match &entry.kind {
         FileKind::Folder => ("folder", None),
         FileKind::File { hash, .. } => ("file", Some(hash.to_string())),
         FileKind::Link { target } => ("link", Some(target.clone())),
     };
-    let because: Vec<String> = reads
-        .iter()
-        .filter(|read| may_read(read, entry))
-        .map(|read| format!("{} ({})", read.text, read.location))
-        .collect();
     json!({
         "path": entry.path, "kind": kind, "hash": hash, "mode": format!("{:04o}", entry.mode), "because": because,
         "context": context, "platform": platform,
     })
 }
 
-/// Whether a read names the entry or something above or below it; a wildcard may name anything below its first literal part.
-fn may_read(read: &Read, entry: &FileEntry) -> bool {
-    let literal = read.pattern.split(['*', '?', '[']).next().unwrap_or_default();
-    let literal = literal.trim_start_matches("./").trim_matches('/');
-    let path = entry.path.to_string();
-    literal.is_empty() || literal == "." || path.starts_with(literal) || literal.starts_with(&path)
-}
-
-fn text(name: &str, facts: &ImageFacts, files: &[Value]) -> String {
+fn text(name: &str, facts: &ImageFacts, files: &[Value], dropped: usize) -> String {
     let mut text = format!("{name} {}\n", facts.key.tag());
     for file in files {
         let word = |key: &str| file[key].as_str().unwrap_or_default().to_owned();
         let context = if word("context").is_empty() { String::new() } else { format!(" [{}]", word("context")) };
-        let because =
-            file["because"].as_array().and_then(|list| list.first()).and_then(Value::as_str).unwrap_or_default();
+        let because: Vec<&str> = file["because"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let because = because.join(", ");
         let _ = writeln!(text, "{} {} {}{context}  {because}", word("mode"), word("kind"), word("path"));
+    }
+    if dropped > 0 {
+        let _ = writeln!(text, "{dropped} more that `inputs` leaves out (--json lists them)");
     }
     for (platform, print) in &facts.fingerprints {
         for (name, value) in &print.args {

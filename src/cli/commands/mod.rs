@@ -6,6 +6,8 @@ mod init;
 mod inputs;
 mod plan;
 mod print;
+#[cfg(test)]
+mod publication_tests;
 mod show;
 mod tag;
 mod update;

@@ -1,23 +1,21 @@
 //! `orchestrate plan`.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use serde_json::json;
 
-use crate::apply::Repositories;
+use crate::apply::{Repositories, Sources};
 use crate::cli::args::{Choose, PlanArguments};
+use crate::cli::asking::Asking;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::{Loaded, load};
-use crate::cli::prepare::{LOCK, Prepared, prepare};
-use crate::cli::registries::{Registries, open};
+use crate::cli::prepare::{Prepared, prepare};
+use crate::cli::promotion::{Promotion, repositories};
+use crate::cli::registries::Registries;
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print, show_problems};
 use crate::name::ImageName;
-use crate::observe::{ObserveError, Observer};
-use crate::plan::{self, Action, Choices, Commit, Facts, Observed, Plan, Wanted, decide, pinned_key, wanted};
-use crate::registry::{Client, Repository};
+use crate::plan::{Action, Choices, Commit, Facts, Plan, wanted};
 use crate::report::plan_text;
+use crate::workspace::History;
 
 /// A plan and what it was made from.
 pub struct Planned {
@@ -29,6 +27,10 @@ pub struct Planned {
     pub registries: Registries,
     /// The repositories.
     pub repositories: Repositories,
+    /// Where another profile publishes the images.
+    pub sources: Sources,
+    /// What git knows of commits.
+    pub history: History,
     /// The plan.
     pub plan: Plan,
 }
@@ -70,8 +72,8 @@ fn say_pins(planned: &Planned, settings: &Settings) {
     if planned.prepared.added.is_empty() || settings.quiet {
         return;
     }
-    for (reference, platform, digest) in &planned.prepared.added {
-        eprint(&format!("{reference} for {platform} is not in {LOCK} yet: taken as {}\n", digest.short()));
+    for added in &planned.prepared.added {
+        eprint(&format!("{added}\n"));
     }
 }
 
@@ -89,9 +91,22 @@ fn matrix(plan: &Plan) -> serde_json::Value {
 /// # Errors
 /// What is wrong in the files, or a registry that cannot be asked.
 pub async fn make_plan(settings: &Settings, choose: &Choose, outputs: &[String]) -> Result<Planned, Failure> {
+    planned(settings, choose, outputs, false).await
+}
+
+/// As [`make_plan`], with the records read of all that is taken for published: a key tag alone is no proof for what is done next.
+///
+/// # Errors
+/// As [`make_plan`].
+pub async fn make_sound_plan(settings: &Settings, choose: &Choose, outputs: &[String]) -> Result<Planned, Failure> {
+    planned(settings, choose, outputs, true).await
+}
+
+async fn planned(settings: &Settings, choose: &Choose, outputs: &[String], verify: bool) -> Result<Planned, Failure> {
+    let promotion = Promotion::load(settings, choose.from.as_deref())?;
     let mut loaded = load(settings)?;
     loaded.workspace.leave_out(outputs.iter().map(String::as_str));
-    let registries = Registries::new(settings, &loaded.project)?;
+    let registries = Registries::with(settings, &loaded.project, promotion.as_ref().map(|other| &other.project))?;
     let prepared = prepare(&mut loaded, &registries, settings).await?;
     let mut warnings = loaded.warnings.clone();
     warnings.append(prepared.wired.warnings.clone());
@@ -104,8 +119,16 @@ pub async fn make_plan(settings: &Settings, choose: &Choose, outputs: &[String])
     }
     let dirty = prepared.facts.values().any(|facts| !facts.uncommitted.is_empty());
     let commit = loaded.git.as_ref().map(|git| Commit { id: git.commit.clone(), time: git.time, dirty });
-    let choices = Choices { commit, allow_dirty: choose.allow_dirty, rebuild, offline: settings.offline };
-    let repositories = repositories(&loaded, &registries.client);
+    let from = choose.from.clone();
+    let choices = Choices { commit, allow_dirty: choose.allow_dirty, rebuild, offline: settings.offline, from };
+    let root = loaded.workspace.root().to_owned();
+    let repositories = repositories(&loaded.project, &registries.client, &root);
+    let places = |image: &ImageName| match &promotion {
+        Some(promotion) => promotion.places(image, &registries.client, &root),
+        None => Vec::new(),
+    };
+    let sources: Sources = loaded.project.images.keys().map(|image| (image.clone(), places(image))).collect();
+    let history = History::new(loaded.git.clone());
     let facts = Facts {
         project: &loaded.project,
         graph: &prepared.wired.graph,
@@ -114,72 +137,16 @@ pub async fn make_plan(settings: &Settings, choose: &Choose, outputs: &[String])
         choices: &choices,
     };
     let wanted = wanted(&facts)?;
-    let observed = observe(&facts, &wanted, &prepared, &repositories).await?;
-    let plan = decide(&facts, &wanted, &observed);
-    Ok(Planned { plan, prepared, registries, repositories, loaded })
-}
-
-fn repositories(loaded: &Loaded, client: &Client) -> Repositories {
-    let (client, project, root) = (client.clone(), loaded.project.clone(), loaded.workspace.root().to_owned());
-    Repositories::new(Box::new(move |registry, repository| open(&client, &project, &root, registry, repository)))
-}
-
-async fn observe(
-    facts: &Facts<'_>,
-    wanted: &[Wanted],
-    prepared: &Prepared,
-    repositories: &Repositories,
-) -> Result<Observed, Failure> {
-    if facts.choices.offline {
-        return Ok(Observed::default());
-    }
-    let repository = |registry: &str, repository: &str| -> Arc<Repository> { repositories.get(registry, repository) };
-    let observer = Observer { project: facts.project, repository: &repository };
-    let mut observed = observer.ask(wanted).await.map_err(|error| cannot_ask(&error))?;
-    pinned(&observer, &mut observed, prepared).await.map_err(|error| cannot_ask(&error))?;
-    Ok(observed)
-}
-
-fn cannot_ask(error: &ObserveError) -> Failure {
-    let help = error.error.help().or_else(|| Some("--offline plans without asking".to_owned()));
-    Failure::surroundings(error.to_string(), help)
-}
-
-/// Images that are not published, though all that they build on is: they may be published under their pinned keys. Bases come first, so
-/// that what is found for one serves its dependents.
-async fn pinned(observer: &Observer<'_>, observed: &mut Observed, prepared: &Prepared) -> Result<(), ObserveError> {
-    let mut digests: BTreeMap<ImageName, plan::Digests> = BTreeMap::new();
-    for name in prepared.wired.graph.order() {
-        let Some(destinations) = observed.destinations.get(name) else { continue };
-        let Some(work) = prepared.images.get(name) else { continue };
-        let mut published = destinations.iter().find_map(|destination| destination.published);
-        if published.is_none() {
-            let digest_of =
-                |name: &ImageName, platform: &crate::platform::Platform| digests.get(name)?.get(platform).copied();
-            let platforms = work.platforms.iter().map(|(platform, work)| (platform, &work.recipe, &work.fingerprint));
-            if let Some(key) = pinned_key(platforms, &digest_of)
-                && let Some(digest) = observer.pinned(name, key).await?
-            {
-                observed.pinned.insert(name.clone(), (key, digest));
-                published = Some(digest);
-            }
-        }
-        let has_dependents = prepared.wired.graph.edges().values().flatten().any(|edge| &edge.to == name);
-        if let (Some(digest), true) = (published, has_dependents && needs_children(name, observed, prepared)) {
-            digests.insert(name.clone(), observer.children(name, digest).await?);
-        }
-    }
-    Ok(())
-}
-
-/// Whether an image that is not published builds on this one.
-fn needs_children(name: &ImageName, observed: &Observed, prepared: &Prepared) -> bool {
-    let graph = &prepared.wired.graph;
-    graph.edges().iter().any(|(dependent, edges)| {
-        edges.iter().any(|edge| &edge.to == name)
-            && observed
-                .destinations
-                .get(dependent)
-                .is_some_and(|destinations| destinations.iter().all(|destination| destination.published.is_none()))
-    })
+    let asking = Asking {
+        facts: &facts,
+        wanted: &wanted,
+        prepared: &prepared,
+        repositories: &repositories,
+        sources: &sources,
+        history: &history,
+        allow_older: choose.allow_older,
+        verify,
+    };
+    let plan = asking.plan().await?;
+    Ok(Planned { plan, prepared, registries, repositories, sources, history, loaded })
 }

@@ -1,6 +1,6 @@
 //! `orchestrate tag`.
 
-use super::plan::make_plan;
+use super::plan::make_sound_plan;
 use crate::cli::args::{Choose, TagArguments};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::load;
@@ -18,10 +18,16 @@ pub async fn tag(settings: &Settings, arguments: &TagArguments) -> Result<Exit, 
         if let Some(why) = tag_problem(tag) {
             return Err(Failure::wrong(format!("`{tag}` cannot be a tag: {why}"), "choose another"));
         }
+        if tag.starts_with("key-") || tag.starts_with("sha256-") {
+            let message =
+                format!("`{tag}` is a tag that only publication gives: it would say what the image was made from");
+            return Err(Failure::wrong(message, "choose another"));
+        }
     }
     load(settings)?.image(&arguments.image)?;
     let only = Settings { only: vec![arguments.image.clone()], with_dependents: false, ..settings.clone() };
-    let planned = make_plan(&only, &Choose { allow_dirty: true, rebuild: Vec::new() }, &[]).await?;
+    let planned =
+        make_sound_plan(&only, &Choose { allow_dirty: true, allow_older: true, ..Choose::default() }, &[]).await?;
     let image = planned.loaded.image(&arguments.image)?;
     let step = planned.plan.step(&image.name).filter(|step| !step.destinations.is_empty());
     let published = step.and_then(|step| Some((step, step.destinations.first()?.digest?)));

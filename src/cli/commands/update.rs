@@ -1,15 +1,16 @@
 //! `orchestrate update`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::write_whole;
 use crate::cli::args::UpdateArguments;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::{BaseConfigs, load};
-use crate::cli::prepare::{LOCK, read_lock};
+use crate::cli::pins::{LOCK, pin_of_remote, read_lock};
 use crate::cli::print;
 use crate::cli::registries::Registries;
 use crate::cli::settings::Settings;
+use crate::dockerfile::Remote;
 use crate::observe::pin_of;
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -39,7 +40,23 @@ pub async fn update(settings: &Settings, arguments: &UpdateArguments) -> Result<
         }
         lock.set(reference.clone(), platform.clone(), digest);
     }
+    let recipes = wired.recipes.values().flat_map(|platforms| platforms.values());
+    let fetched: BTreeMap<&str, &Remote> = recipes
+        .flat_map(|recipe| &recipe.analysis.remotes)
+        .filter(|remote| remote.moves())
+        .map(|remote| (remote.url.as_str(), remote))
+        .collect();
+    for remote in fetched.values() {
+        let (url, pin) = pin_of_remote(&registries.client, remote).await?;
+        match before.remote(&url) {
+            Some(old) if old == pin => {}
+            Some(old) => text.push_str(&format!("{url}: {old} -> {pin}\n")),
+            None => text.push_str(&format!("{url}: {pin} is new\n")),
+        }
+        lock.set_remote(url, pin);
+    }
     if settings.only.is_empty() {
+        lock.retain_remotes(|url| fetched.contains_key(url));
         lock.retain(|reference, platform| used.contains(&(reference.clone(), platform.clone())));
     }
     let changed = lock != before;

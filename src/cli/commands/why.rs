@@ -9,7 +9,8 @@ use crate::cli::load::load;
 use crate::cli::print;
 use crate::cli::settings::Settings;
 use crate::digest::Digest;
-use crate::fingerprint::{Difference, Document, difference};
+use crate::fingerprint::{Document, difference};
+use crate::plan::Reason;
 use crate::registry::{By, Repository};
 use crate::report::differences_text;
 
@@ -20,7 +21,7 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
     }
     load(settings)?.image(&arguments.image)?;
     let only = Settings { only: vec![arguments.image.clone()], with_dependents: false, ..settings.clone() };
-    let choose = Choose { allow_dirty: true, rebuild: Vec::new() };
+    let choose = Choose { allow_dirty: true, allow_older: true, ..Choose::default() };
     let planned = make_plan(&only, &choose, &[]).await?;
     let image = planned.loaded.image(&arguments.image)?;
     let work = planned.prepared.images.get(&image.name).ok_or_else(|| unpublished(&arguments.image))?;
@@ -50,11 +51,16 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
             "it was published by something else, or its record was deleted",
         )
     })?;
-    let mut found: Vec<Difference> = Vec::new();
+    let narrowing = planned.prepared.facts.get(&image.name).map(|facts| facts.narrowing.clone()).unwrap_or_default();
+    let mut found: Vec<Reason> = Vec::new();
     for work in work.platforms.values() {
         let now = work.fingerprint.record();
         if let Some(old) = document.records.iter().find(|old| old.platform == now.platform) {
-            found.extend(difference(old, &now).into_iter().filter(|new| !found.contains(new)).collect::<Vec<_>>());
+            for new in difference(old, &now).into_iter().map(|new| Reason::of(new, &narrowing)) {
+                if !found.contains(&new) {
+                    found.push(new);
+                }
+            }
         }
     }
     let key = planned.prepared.facts.get(&image.name).map(|facts| facts.key);

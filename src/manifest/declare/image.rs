@@ -267,18 +267,44 @@ pub struct InputsDecl {
     /// These count too, though the build does not see them.
     #[serde(default)]
     pub extra: OneOrMany<Glob>,
-    /// A Go package: Go files of the module outside its import closure do not count.
+    /// A Go package: Go files that it does not import, however far away, do not count.
     #[serde(default)]
-    pub go: Option<Path>,
-    /// A Cargo package: Rust files of the workspace outside its dependencies do not count.
+    pub go: Option<GoForm>,
+    /// A Cargo package (its folder or its name): Rust files of packages that it does not depend on do not count.
     #[serde(default)]
-    pub cargo: Option<Path>,
-    /// An npm workspace: sources of other workspaces that it does not depend on do not count.
+    pub cargo: OneOrMany<Path>,
+    /// An npm, pnpm or yarn workspace (its folder or its name): JavaScript and TypeScript files of workspaces that it does not
+    /// depend on do not count.
     #[serde(default)]
-    pub npm: Option<Path>,
-    /// A Python project: sources of other projects that it does not depend on do not count.
+    pub npm: OneOrMany<Path>,
+    /// A Python project (its folder or its name): Python files of projects that it does not depend on do not count.
     #[serde(default)]
-    pub python: Option<Path>,
+    pub python: OneOrMany<Path>,
+}
+
+/// Go packages.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+pub enum GoForm {
+    /// The folder of a package, or several; `./cmd/...` is all below.
+    Packages(OneOrMany<Path>),
+    /// Packages and the flags with which they are built.
+    Full(GoDecl),
+}
+
+/// Go packages and the flags with which they are built.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GoDecl {
+    /// The folder of a package, or several; `./cmd/...` is all below.
+    #[serde(default)]
+    pub package: OneOrMany<Path>,
+    /// The tags of `go build -tags`. If they are not given, files count with any tag and without it.
+    #[serde(default)]
+    pub tags: OneOrMany<Scalar>,
+    /// Whether cgo is on (`CGO_ENABLED`). If it is not given, files count for both.
+    #[serde(default)]
+    pub cgo: Option<Template<bool>>,
 }
 
 /// A file that something else makes.

@@ -28,8 +28,8 @@ use schemars::JsonSchema;
 pub use forms::{DurationText, Glob, OneOrMany, Path, Scalar, Template, Value, Version};
 pub use image::{
     ArgDecl, ArgForm, CacheDecl, CommandForm, ContextDecl, ContextForm, ContextPartDecl, ContextPartForm,
-    GeneratedDecl, ImageDecl, ImageReference, InputsDecl, LabelDecl, LabelForm, NamedContextForm, OutputDecl,
-    SecretDecl, SecretForm, SshForm,
+    GeneratedDecl, GoDecl, GoForm, ImageDecl, ImageReference, InputsDecl, LabelDecl, LabelForm, NamedContextForm,
+    OutputDecl, SecretDecl, SecretForm, SshForm,
 };
 pub use matrix::{AxisForm, GlobAxis, MatrixDecl};
 pub use push::{DeployDecl, LambdaDecl, LambdaForm, PushDecl, TagDecl, TagForm};

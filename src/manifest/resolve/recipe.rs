@@ -13,7 +13,7 @@ use crate::manifest::template::text_with_references;
 use crate::problem::{Code, Problem};
 use crate::project::{
     Arg, Cache, Compression, Context, ContextPart, Deployment, Destination, ExecutorChoice, Generated, Image, Inputs,
-    Label, Located, Modes, NamedContext, Output, Role, Secret, TextPart,
+    Label, Language, LanguageInputs, Located, Modes, NamedContext, Output, PackageName, Role, Secret, TextPart,
 };
 use crate::reference::Reference;
 
@@ -237,18 +237,36 @@ fn ssh(node: Option<&Node>) -> BTreeMap<String, String> {
 
 fn inputs(node: Option<&Node>, renderer: &mut Renderer) -> Inputs {
     let get = |key: &str| node.and_then(|node| node.get(key));
-    let mut path = |key: &str| get(key).and_then(|node| read::path(node, renderer));
-    let (go, cargo, npm, python) = (path("go"), path("cargo"), path("npm"), path("python"));
+    let languages =
+        Language::ALL.into_iter().filter_map(|language| language_inputs(language, get(language.as_str())?, renderer));
+    let languages = languages.collect();
     let patterns = |key: &str| read::patterns(get(key));
-    Inputs {
-        include: patterns("include"),
-        exclude: patterns("exclude"),
-        extra: patterns("extra"),
-        go,
-        cargo,
-        npm,
-        python,
+    Inputs { include: patterns("include"), exclude: patterns("exclude"), extra: patterns("extra"), languages }
+}
+
+/// `None` where no package is named, which switches the language off.
+fn language_inputs(language: Language, node: &Node, renderer: &mut Renderer) -> Option<LanguageInputs> {
+    let full = node.mapping().is_some();
+    let named = if full { node.get("package")? } else { node };
+    let mut packages = Vec::new();
+    for item in named.items() {
+        let Some(written) = item.text().filter(|text| !text.is_empty()) else { continue };
+        let Some(path) = read::path(item, renderer) else { continue };
+        packages.push(Located {
+            value: PackageName { written: written.to_owned(), path: path.value },
+            location: path.location,
+        });
     }
+    let tags = node.get("tags").filter(|_| full).map(|tags| read::texts(Some(tags)));
+    Some(LanguageInputs {
+        language,
+        packages: Some(packages).filter(|packages| !packages.is_empty())?,
+        tags: tags.map(|tags| {
+            let tags = tags.iter().flat_map(|tag| tag.value.split(','));
+            tags.map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
+        }),
+        cgo: node.get("cgo").filter(|_| full).and_then(Node::truth),
+    })
 }
 
 fn generated(node: Option<&Node>, renderer: &mut Renderer) -> Vec<Located<Generated>> {

