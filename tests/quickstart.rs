@@ -170,6 +170,33 @@ fn other_tools_take_the_layouts() {
     }
 }
 
+/// The developer's loop: what is here runs, and nothing is published.
+#[test]
+fn an_image_is_run_as_it_is_here() {
+    let Some(_) = real::real("an_image_is_run_as_it_is_here") else { return };
+    let quickstart = Quickstart::new();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orchestrate"));
+        command.arg("-C").arg(quickstart.root()).args(arguments);
+        let output = command.output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap(), output.status.code())
+    };
+    let name = format!("orchestrate-quickstart-{}:x", std::process::id());
+    let (said, about, status) = run(&["run", "sweep", "--tag", &name]);
+    assert_eq!((said.as_str(), status), ("sweep: removes what is old.\nAcme, since 1949.\n", Some(0)), "{about}");
+    assert!(!quickstart.layout("sweep").exists(), "nothing is published");
+    std::fs::write(quickstart.root().join("handlers/sweep/main.say"), "#!/bin/say\nchanged\n").unwrap();
+    let (said, about, _) = run(&["run", "sweep", "--tag", &name]);
+    assert_eq!(said, "changed\n", "{about}");
+    let (said, about, _) = run(&["load", "sweep", "--tag", &name]);
+    assert_eq!(said, format!("{name}\n"));
+    assert!(about.contains("done: 2 kept"), "{about}");
+    let removed = Command::new("docker").args(["image", "rm", "--force", &name]).output().unwrap();
+    assert!(removed.status.success());
+    let none = quickstart.run(&["run", "sweep"]);
+    assert_eq!(none.status.code(), Some(3));
+}
+
 fn which(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::lines::Line;
 use super::parse::heredoc;
-use super::syntax::{ArgDeclaration, Command, Flag, Instruction, Kind, Pair, Stage, Transfer, Word};
+use super::syntax::{ArgDeclaration, Command, Flag, Instruction, Kind, Pair, Stage, Transfer, Trigger, Word};
 use super::{mount, words};
 use crate::problem::{Code, Location, Problem, Problems, did_you_mean};
 
@@ -235,7 +235,7 @@ impl Reader<'_> {
             "USER" => Kind::User(self.one()?),
             "WORKDIR" => Kind::Workdir(self.one()?),
             "HEALTHCHECK" => Kind::Healthcheck(self.healthcheck(flags)?),
-            "ONBUILD" => Kind::Onbuild(Box::new(self.onbuild()?)),
+            "ONBUILD" => Kind::Onbuild(self.onbuild()?),
             other => unreachable!("{other} is in the list of keywords and not handled"),
         })
     }
@@ -399,7 +399,7 @@ impl Reader<'_> {
         }
     }
 
-    fn onbuild(&mut self) -> Option<Instruction> {
+    fn onbuild(&mut self) -> Option<Trigger> {
         if self.rest.is_empty() {
             return self.fail("ONBUILD needs an instruction", None);
         }
@@ -408,8 +408,9 @@ impl Reader<'_> {
         if ["ONBUILD", "FROM", "MAINTAINER"].contains(&name.as_str()) {
             return self.fail(format!("{name} cannot stand behind ONBUILD"), None);
         }
+        let text = self.text().to_owned();
         match parse(self.line, self.rest.clone(), self.escape, self.problems)? {
-            Parsed::Instruction(instruction) => Some(instruction),
+            Parsed::Instruction(instruction) => Some(Trigger { instruction: Box::new(instruction), text }),
             Parsed::Stage(_) => None,
         }
     }

@@ -28,7 +28,9 @@ pub use analyze::analyze;
 pub use mount::{Mount, MountKind, parse_mount};
 pub use parse::{is_known_frontend, parse};
 pub use select::{Missing, Run, Selection, select};
-pub use syntax::{ArgDeclaration, Command, Dockerfile, Flag, Heredoc, Instruction, Kind, Pair, Stage, Transfer, Word};
+pub use syntax::{
+    ArgDeclaration, Command, Dockerfile, Flag, Heredoc, Instruction, Kind, Pair, Stage, Transfer, Trigger, Word,
+};
 
 #[cfg(test)]
 mod tests;

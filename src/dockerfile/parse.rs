@@ -262,7 +262,7 @@ fn directive(line: &str) -> Option<(Range<usize>, Range<usize>)> {
 fn takes_heredocs(kind: &Kind) -> bool {
     match kind {
         Kind::Run(super::syntax::Command::Shell(_)) | Kind::Copy(_) | Kind::Add(_) => true,
-        Kind::Onbuild(inner) => takes_heredocs(&inner.kind),
+        Kind::Onbuild(trigger) => takes_heredocs(&trigger.instruction.kind),
         _ => false,
     }
 }
@@ -270,9 +270,9 @@ fn takes_heredocs(kind: &Kind) -> bool {
 /// Gives the heredocs of ONBUILD to the instruction behind it, and takes the names of heredocs out of the sources.
 fn attach(instruction: &mut Instruction) {
     match &mut instruction.kind {
-        Kind::Onbuild(inner) => {
-            inner.heredocs.clone_from(&instruction.heredocs);
-            attach(inner);
+        Kind::Onbuild(trigger) => {
+            trigger.instruction.heredocs.clone_from(&instruction.heredocs);
+            attach(&mut trigger.instruction);
         }
         Kind::Copy(transfer) | Kind::Add(transfer) if !instruction.heredocs.is_empty() => {
             transfer.sources.retain(|source| heredoc(&source.text).is_none());

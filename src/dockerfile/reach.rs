@@ -316,7 +316,7 @@ impl<'a> Stages<'a> {
         match &node.base {
             Base::Stage(base) => {
                 let inner = self.nodes[*base].instructions.iter().filter_map(|instruction| match &instruction.kind {
-                    Kind::Onbuild(inner) => Some((**inner).clone()),
+                    Kind::Onbuild(trigger) => Some((*trigger.instruction).clone()),
                     _ => None,
                 });
                 triggers.extend(inner);

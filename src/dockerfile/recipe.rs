@@ -1,22 +1,15 @@
 //! Instructions as text for hashing.
 //!
 //! What BuildKit's cache does not see is left out: case, comments, continuation, blanks between words, names of stages.
-//! Variables stay unexpanded: their values are hashed as args and bases. An arg that the request gives shows its name alone.
+//! Variables stay unexpanded: their values are hashed as args and bases.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::analysis::Origin;
 use super::mount;
 use super::syntax::{ArgDeclaration, Command, Instruction, Kind, Pair, Transfer, Word};
 use crate::platform::Platform;
-
-/// Where the value of an arg without a default of its own comes from.
-pub(super) enum ArgValue {
-    /// The request: the value is hashed with the args.
-    Given,
-    /// The ARG before the first FROM, with its default as written.
-    Global(Option<String>),
-}
 
 /// The first line of a stage.
 pub(super) fn from(base: &Origin, platform: &Platform) -> String {
@@ -36,12 +29,12 @@ pub(super) fn origin(origin: &Origin) -> String {
     }
 }
 
-/// One instruction. `source` is what `--from` means, `arg` says where an arg's value comes from, `mount_from` what the
-/// `from` of a mount means.
+/// One instruction. `source` is what `--from` means, `global` gives the value of an ARG before the first FROM, and `mount_from` says
+/// what the `from` of a mount means.
 pub(super) fn instruction(
     instruction: &Instruction,
     source: Option<&str>,
-    arg: &dyn Fn(&str) -> ArgValue,
+    global: &dyn Fn(&str) -> Option<String>,
     mount_from: &dyn Fn(&str) -> String,
 ) -> String {
     let mut out = String::from(keyword(&instruction.kind));
@@ -57,10 +50,11 @@ pub(super) fn instruction(
         };
         put(&mut out, format_args!(" --{}={:?}", flag.name, value.unwrap_or_default()));
     }
-    words(&mut out, &instruction.kind, arg);
-    if let Kind::Onbuild(inner) = &instruction.kind {
-        out.push(' ');
-        out.push_str(&self::instruction(inner, None, &|_| ArgValue::Global(None), &str::to_owned));
+    words(&mut out, &instruction.kind, global);
+    if let Kind::Onbuild(trigger) = &instruction.kind {
+        // The text goes into the configuration of the image as it is.
+        put(&mut out, format_args!(" {:?} ", trigger.text));
+        out.push_str(&self::instruction(&trigger.instruction, None, &|_| None, &str::to_owned));
         return out;
     }
     for doc in &instruction.heredocs {
@@ -96,26 +90,26 @@ fn keyword(kind: &Kind) -> &'static str {
     }
 }
 
-fn words(out: &mut String, kind: &Kind, arg: &dyn Fn(&str) -> ArgValue) {
+fn words(out: &mut String, kind: &Kind, global: &dyn Fn(&str) -> Option<String>) {
     match kind {
         Kind::Add(Transfer { sources, destination }) | Kind::Copy(Transfer { sources, destination }) => {
-            sources.iter().chain([destination]).for_each(|word| quoted(out, &word.text));
+            sources.iter().chain([destination]).for_each(|source| word(out, &source.text));
         }
-        Kind::Arg(args) => args.iter().for_each(|declaration| declared(out, declaration, arg)),
+        Kind::Arg(args) => args.iter().for_each(|declaration| declared(out, declaration, global)),
         Kind::Cmd(command) | Kind::Entrypoint(command) | Kind::Run(command) => line(out, command),
         Kind::Healthcheck(Some(command)) => line(out, command),
         Kind::Healthcheck(None) => out.push_str(" NONE"),
         Kind::Env(pairs) | Kind::Label(pairs) => {
             for Pair { key, value } in pairs {
-                put(out, format_args!(" {:?}={:?}", key.text, value.text));
+                put(out, format_args!(" {:?}={:?}", bare(&key.text), bare(&value.text)));
             }
         }
-        Kind::Expose(list) | Kind::Volume(list) => list.iter().for_each(|word| quoted(out, &word.text)),
+        Kind::Expose(list) | Kind::Volume(list) => list.iter().for_each(|entry| word(out, &entry.text)),
         Kind::Shell(list) => list.iter().for_each(|text| quoted(out, text)),
-        Kind::Maintainer(Word { text, .. })
-        | Kind::Stopsignal(Word { text, .. })
-        | Kind::User(Word { text, .. })
-        | Kind::Workdir(Word { text, .. }) => quoted(out, text),
+        Kind::Maintainer(Word { text, .. }) => quoted(out, text),
+        Kind::Stopsignal(Word { text, .. }) | Kind::User(Word { text, .. }) | Kind::Workdir(Word { text, .. }) => {
+            word(out, text);
+        }
         Kind::Onbuild(_) => {}
     }
 }
@@ -124,13 +118,37 @@ fn quoted(out: &mut String, text: &str) {
     put(out, format_args!(" {text:?}"));
 }
 
-fn declared(out: &mut String, declaration: &ArgDeclaration, arg: &dyn Fn(&str) -> ArgValue) {
+/// A word that BuildKit expands: without its quotes, where taking them away is all that expanding does. A word with a variable or an
+/// escape character stays as written.
+fn word(out: &mut String, text: &str) {
+    put(out, format_args!(" {:?}", bare(text)));
+}
+
+fn bare(text: &str) -> Cow<'_, str> {
+    if text.contains(['$', '\\', '`']) || !text.contains(['"', '\'']) {
+        return Cow::Borrowed(text);
+    }
+    let mut bare = String::with_capacity(text.len());
+    let mut open = None;
+    for character in text.chars() {
+        match (open, character) {
+            (None, '"' | '\'') => open = Some(character),
+            (Some(quote), _) if quote == character => open = None,
+            _ => bare.push(character),
+        }
+    }
+    if open.is_some() { Cow::Borrowed(text) } else { Cow::Owned(bare) }
+}
+
+/// An ARG. Its default counts also where the request gives a value, because BuildKit writes it into the image's history. Without one
+/// counts what the ARG before the first FROM is, whoever gives it: the same for each spelling of the same value.
+fn declared(out: &mut String, declaration: &ArgDeclaration, global: &dyn Fn(&str) -> Option<String>) {
     let name = &declaration.name.text;
     quoted(out, name);
-    match (arg(name), &declaration.default) {
-        (ArgValue::Given, _) | (ArgValue::Global(None), None) => {}
-        (ArgValue::Global(_), Some(default)) => put(out, format_args!("={:?}", default.text)),
-        (ArgValue::Global(Some(default)), None) => put(out, format_args!("=global {default:?}")),
+    if let Some(default) = &declaration.default {
+        put(out, format_args!("={:?}", bare(&default.text)));
+    } else if let Some(value) = global(name) {
+        put(out, format_args!("=global {value:?}"));
     }
 }
 
@@ -140,6 +158,21 @@ fn line(out: &mut String, command: &Command) {
         Command::Exec(words) => {
             out.push_str(" exec");
             words.iter().for_each(|word| quoted(out, word));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bare;
+
+    #[test]
+    fn quotes_count_only_where_they_do_something() {
+        for (written, same) in [("\"/x y/\"", "/x y/"), ("'a'b\"c\"", "abc"), ("\"it's\"", "it's"), ("\"\"", "")] {
+            assert_eq!(bare(written), same);
+        }
+        for written in ["\"$A\"", "'$A'", "\"a\\\"b\"", "\"open", "\"`x\"", "plain"] {
+            assert_eq!(bare(written), written);
         }
     }
 }

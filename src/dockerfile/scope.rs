@@ -56,8 +56,6 @@ pub(super) struct Globals {
 pub(super) struct Global {
     /// Where its name stands.
     pub(super) location: Location,
-    /// The default as written, if it counts.
-    pub(super) default: Option<String>,
     /// The other global args that its value was made from.
     pub(super) made_from: BTreeSet<String>,
 }
@@ -74,10 +72,8 @@ impl Globals {
     fn declare(&mut self, arg: &ArgDeclaration, escape: char, request: &Request<'_>, problems: &mut Problems) {
         let name = &arg.name.text;
         let mut made_from = BTreeSet::new();
-        let mut default = None;
         let mut value = request.args.get(name).cloned();
         if let (None, Some(word)) = (&value, &arg.default) {
-            default = Some(word.text.clone());
             if let Some(expanded) = expand(Lexer::new(escape), word, &self.values, problems) {
                 for used in expanded.used {
                     if let Some(other) = self.declared.get(&used.name) {
@@ -91,7 +87,7 @@ impl Globals {
         if let Some(value) = value {
             self.values.insert(name.clone(), value);
         }
-        let global = Global { location: arg.name.location.clone(), default, made_from };
+        let global = Global { location: arg.name.location.clone(), made_from };
         self.declared.insert(name.clone(), global);
     }
 

@@ -101,13 +101,22 @@ pub enum Kind {
     Healthcheck(Option<Command>),
     Label(Vec<Pair>),
     Maintainer(Word),
-    Onbuild(Box<Instruction>),
+    Onbuild(Trigger),
     Run(Command),
     Shell(Vec<String>),
     Stopsignal(Word),
     User(Word),
     Volume(Vec<Word>),
     Workdir(Word),
+}
+
+/// What ONBUILD leaves to those who build on the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    /// The instruction.
+    pub instruction: Box<Instruction>,
+    /// Its text, continuation lines joined: this is what stands in the image's configuration.
+    pub text: String,
 }
 
 /// What COPY and ADD move.

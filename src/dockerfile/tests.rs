@@ -367,12 +367,19 @@ fn what_the_recipe_does_not_see() {
     other("FROM scratch\nHEALTHCHECK CMD a", "FROM scratch\nHEALTHCHECK NONE");
     other("FROM scratch\nCOPY a` b` c", "# escape=`\nFROM scratch\nCOPY a` b` c");
     other("FROM scratch\nRUN --mount=type=cache,target=/a x", "FROM scratch\nRUN --mount=type=cache,target=/b x");
+    same("FROM scratch\nCOPY a b\nENV a=b", "FROM scratch\nCOPY 'a' \"b\"\nENV a='b'");
     let given = |text: &str| case(text).arg("A", "9").recipe();
-    assert_eq!(
-        given("FROM scratch\nARG A=1\nRUN x"),
-        given("FROM scratch\nARG A=2\nRUN x"),
-        "the default does not count"
-    );
+    // BuildKit writes the default into the history of the image, whatever is given.
+    assert_ne!(given("FROM scratch\nARG A=1\nRUN x"), given("FROM scratch\nARG A=2\nRUN x"));
+    assert_eq!(given("FROM scratch\nARG A=1\nRUN x"), case("FROM scratch\nARG A=1\nRUN x").recipe());
+    // It does not matter who gives a global arg its value.
+    let global = |default: &str| format!("ARG A{default}\nFROM scratch\nARG A\nRUN x");
+    assert_eq!(given(&global("=1")), case(&global("=9")).recipe());
+    assert_ne!(given(&global("=1")), case(&global("=1")).recipe());
+    // The text of a trigger goes into the configuration as it is, whatever the case and the blanks.
+    other("FROM scratch\nONBUILD COPY a b", "FROM scratch\nONBUILD copy a b");
+    other("FROM scratch\nONBUILD COPY a b", "FROM scratch\nONBUILD COPY a  b");
+    same("FROM scratch\nONBUILD COPY a b", "FROM scratch\nonbuild   COPY a \\\n# aside\nb");
     assert!(
         !format!("{:?}", given("FROM scratch\nARG A=1\nENV B=$A\nRUN x")).contains('9'),
         "no value that may be volatile"

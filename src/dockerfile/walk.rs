@@ -217,7 +217,8 @@ impl Walk<'_> {
             | Kind::Shell(_)
             | Kind::Onbuild(_) => {}
         }
-        let line = recipe::instruction(instruction, source_name.as_deref(), &|name| self.arg_recipe(name), &|from| {
+        let global = |name: &str| self.globals.declared.get(name).and_then(|_| self.globals.values.get(name).cloned());
+        let line = recipe::instruction(instruction, source_name.as_deref(), &global, &|from| {
             self.mount_source(current.index, from)
         });
         current.recipe.push(line);
@@ -262,13 +263,5 @@ impl Walk<'_> {
             current.env.values.insert(name.clone(), value);
             current.made_from.insert(name.clone(), made_from);
         }
-    }
-
-    /// What stands in the recipe for the value of an arg: nothing if the request gives it, else where its value comes from.
-    fn arg_recipe(&self, name: &str) -> recipe::ArgValue {
-        if self.request.args.contains_key(name) {
-            return recipe::ArgValue::Given;
-        }
-        recipe::ArgValue::Global(self.globals.declared.get(name).and_then(|global| global.default.clone()))
     }
 }

@@ -23,4 +23,4 @@ pub use closure::{Closure, Question, Reasons, close};
 pub use go::GoFile;
 pub use npm::{NpmManifest, ScriptFile};
 pub use python::{PythonFile, PythonProject};
-pub use sources::{Parsed, Sources, is_named_like, sources_of};
+pub use sources::{Parsed, Sources, sources_of};

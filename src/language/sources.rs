@@ -76,7 +76,7 @@ impl Parsed {
 }
 
 /// How the names of a language's source files end.
-pub const fn endings(language: Language) -> &'static [&'static str] {
+const fn endings(language: Language) -> &'static [&'static str] {
     match language {
         Language::Go => &[".go"],
         Language::Cargo => &[".rs"],
@@ -86,7 +86,7 @@ pub const fn endings(language: Language) -> &'static [&'static str] {
 }
 
 /// Whether a name ends as those of a language's source files do.
-pub fn is_named_like(name: &[u8], language: Language) -> bool {
+fn is_named_like(name: &[u8], language: Language) -> bool {
     endings(language).iter().any(|ending| name.ends_with(ending.as_bytes()))
 }
 

@@ -23,6 +23,7 @@
 //!
 //! Source: OCI distribution specification 1.1; distribution's token authentication specification.
 
+mod archive;
 mod auth;
 mod body;
 mod call;
@@ -30,6 +31,7 @@ mod challenge;
 mod client;
 mod counters;
 mod credentials;
+mod daemon;
 mod download;
 mod error;
 mod file;
@@ -55,10 +57,12 @@ mod transfer;
 mod transport;
 mod upload;
 
+pub use archive::write_archive;
 pub use body::BlobSource;
 pub use client::{Client, Stored};
 pub use counters::{Counters, Counts, RequestKind};
 pub use credentials::{Anonymous, CredentialError, Credentials, DockerCredentials, DockerEnvironment};
+pub use daemon::Daemon;
 pub use error::{Answer, AnswerError, Error, Request};
 pub use layout::Layout;
 pub use moves::{Attached, MoveNote};

@@ -37,11 +37,11 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
 /// How many images are named where all have the same reason.
 const NAMED: usize = 5;
 
-/// Which images need BuildKit, and the first instruction that does.
+/// Which images need BuildKit, and the first instruction that does. Who forced it knows that.
 fn buildkit_text(text: &mut String, plan: &Plan, style: Style, verbose: bool) {
     let mut needing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let steps = plan.images.iter().filter(|step| step.action == Action::Build && step.executor == Executor::Buildkit);
-    for step in steps {
+    for step in steps.filter(|step| verbose || !step.executor_forced()) {
         needing.entry(step.executor_because.as_deref().unwrap_or_default()).or_default().push(step.name.as_str());
     }
     for (because, names) in needing.into_iter().filter(|(because, _)| !because.is_empty()) {

@@ -1,6 +1,6 @@
 //! What `inputs:` leaves of a context: globs, and the rules of languages.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::language::{self, Question, Reasons};
@@ -50,11 +50,42 @@ pub(super) fn by_language(request: &ContextRequest<'_>, view: &View<'_>) -> Resu
     if !problems.is_empty() {
         return Err(Failure::Placed(problems));
     }
+    found.dropped.extend(emptied(&view.state.walked.tree, &found.dropped));
     for nodes in [&mut found.dropped, &mut found.placeholders] {
         nodes.sort_unstable();
         nodes.dedup();
     }
     Ok(found)
+}
+
+/// The folders of which nothing is left: a new package of which nothing counts is not to be seen at all.
+fn emptied(tree: &Tree, dropped: &[u32]) -> Vec<u32> {
+    let mut gone = vec![false; tree.nodes().len()];
+    dropped.iter().for_each(|node| gone[*node as usize] = true);
+    let mut above: BTreeSet<(std::cmp::Reverse<usize>, u32)> = BTreeSet::new();
+    let mut last = RelPath::root();
+    for node in dropped {
+        let mut folder = tree.nodes()[*node as usize].path.parent().unwrap_or_default();
+        if folder == last {
+            continue;
+        }
+        last = folder.clone();
+        while let Some(index) = tree.find(&folder) {
+            // The deepest first: a folder may be gone because those in it are.
+            if !above.insert((std::cmp::Reverse(folder.as_bytes().len()), index as u32)) {
+                break;
+            }
+            folder = folder.parent().unwrap_or_default();
+        }
+    }
+    let mut folders = Vec::new();
+    for (_, folder) in above {
+        if tree.below(&tree.nodes()[folder as usize].path).all(|node| gone[node]) {
+            gone[folder as usize] = true;
+            folders.push(folder);
+        }
+    }
+    folders
 }
 
 fn not_narrowed(inputs: &LanguageInputs, why: &str) -> Problem {

@@ -8,7 +8,7 @@ use super::digests::Digests;
 use super::files::{identity, place};
 use super::hash::{self, Hashed};
 use super::stat_cache::{Identity, StatCache};
-use crate::language::{Parsed, Sources, is_named_like, sources_of};
+use crate::language::{Parsed, Sources, sources_of};
 use crate::project::Language;
 use crate::tree::{NodeKind, Tree};
 
@@ -18,7 +18,7 @@ pub(super) struct Learned {
     /// By node.
     files: OnceLock<Vec<OnceLock<Loaded>>>,
     named: [OnceLock<Vec<u32>>; Language::ALL.len()],
-    /// Whether some link may lead to a source file.
+    /// Whether there are links.
     links: OnceLock<bool>,
 }
 
@@ -58,13 +58,10 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    /// Whether some link of the context may lead to a source file of any language.
-    pub fn has_links_to_sources(&self) -> bool {
-        let may_lead = |kind: &NodeKind| match kind {
-            NodeKind::Link(target) => Language::ALL.iter().any(|language| is_named_like(target, *language)),
-            _ => false,
-        };
-        *self.state.learned.links.get_or_init(|| self.tree().nodes().iter().any(|node| may_lead(&node.kind)))
+    /// Whether there are links in the context.
+    pub fn has_links(&self) -> bool {
+        let is_link = |kind: &NodeKind| matches!(kind, NodeKind::Link(_));
+        *self.state.learned.links.get_or_init(|| self.tree().nodes().iter().any(|node| is_link(&node.kind)))
     }
 
     fn load(&self, node: usize) -> Loaded {

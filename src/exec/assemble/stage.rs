@@ -112,10 +112,8 @@ impl Stage {
             Kind::Add(transfer) => self.transfer(instruction, transfer, from, around),
             Kind::Workdir(word) => self.workdir(&word.text, around),
             Kind::Run(_) => return Err(needs_buildkit(instruction, "RUN needs a builder that can start programs")),
-            Kind::Onbuild(inner) => {
-                let span = inner.location.span;
-                let text = &inner.location.source.text()[span.start..span.start + span.length];
-                self.image.config.on_build.push(text.replace("\\\n", ""));
+            Kind::Onbuild(trigger) => {
+                self.image.config.on_build.push(trigger.text.clone());
                 Ok(())
             }
             _ => self.setting(instruction, around).map(|what| self.image.note(around.created, what, true)),

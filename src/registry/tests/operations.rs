@@ -1,4 +1,5 @@
 use super::super::testing::Options;
+use super::super::testing::{real_registry, skipped};
 use super::super::{BlobSource, By, Client, Mount, Repository, RepositoryName, copy_image, push_image};
 use super::{Folder, anonymous, start};
 use crate::digest::Digest;
@@ -72,26 +73,6 @@ async fn a_real_registry_can_do_everything() {
     let unique = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
     let name = RepositoryName::new(host, format!("registry-test/{unique}-{}", std::process::id()));
     all_operations(&anonymous(), &name).await;
-}
-
-/// The registry that the environment names, or `None` after a line that says so.
-pub(super) fn real_registry(test: &str) -> Option<String> {
-    let wanted = std::env::var("ORCHESTRATE_TEST_REAL").is_ok_and(|value| value == "1");
-    if let (true, Ok(host)) = (wanted, std::env::var("ORCHESTRATE_TEST_REGISTRY")) {
-        return Some(host);
-    }
-    skipped(test, "ORCHESTRATE_TEST_REAL=1 and ORCHESTRATE_TEST_REGISTRY=host:port are not set");
-    None
-}
-
-pub(super) fn skipped(test: &str, why: &str) {
-    let line = format!("SKIPPED: {test}: {why}");
-    eprintln!("{line}");
-    if let Ok(path) = std::env::var("ORCHESTRATE_SKIP_LOG") {
-        use std::io::Write as _;
-        let mut log = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-        writeln!(log, "{line}").unwrap();
-    }
 }
 
 #[tokio::test]
