@@ -3,6 +3,7 @@
 use crate::place::{Place, snapshot};
 
 const COMMANDS: &[&str] = &[
+    "init",
     "check",
     "show",
     "plan",
@@ -14,6 +15,8 @@ const COMMANDS: &[&str] = &[
     "load",
     "run",
     "tag",
+    "prune",
+    "sizes",
     "schema",
     "completions",
 ];
