@@ -13,6 +13,10 @@
 //! | `ORCHESTRATE_DIFFERENTIAL_CLASS` | changes of this class alone |
 //! | `ORCHESTRATE_DIFFERENTIAL_IGNORED` | how many ignore files the docker command is asked about |
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers may panic")]
+
 mod case;
 mod context;
 mod dice;

@@ -50,7 +50,11 @@ pub fn jobs_of(names: &[&str], count: usize) -> Vec<Job> {
 
 /// Looks at all of them.
 pub fn run(engine: &Engine, jobs: &[Job], seed: u64, bugs: &[Bug]) -> Vec<Pair> {
-    let shapes: Vec<Shape> = shapes::all().into_iter().filter(|shape| engine.newer || !shape.newer).collect();
+    let (shapes, left_out): (Vec<Shape>, Vec<Shape>) =
+        shapes::all().into_iter().partition(|shape| engine.newer || !shape.newer);
+    if !left_out.is_empty() {
+        say(&format!("differential test: {} shapes with flags that this engine does not know\n", left_out.len()));
+    }
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().canonicalize().unwrap();
     // Where there is memory for it, these many small projects are no work for the disk.

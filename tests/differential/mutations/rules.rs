@@ -1,7 +1,7 @@
 //! Ignore files, and files that they are about.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Class, class};
 use crate::case::Case;
@@ -83,17 +83,17 @@ pub(super) const CLASSES: &[Class] = &[
     }),
     class("a new ignore file", |case, dice| {
         let path = case.root.join(&case.spec.context).join(".dockerignore");
-        new_file(case, path, dice)
+        new_file(case, &path, dice)
     }),
     class("a new ignore file of the Dockerfile", |case, dice| {
         let path = case.root.join(format!("{}.dockerignore", case.spec.dockerfile));
-        new_file(case, path, dice)
+        new_file(case, &path, dice)
     }),
     class("an ignore file where nobody reads it", |case, dice| {
         let contexts: Vec<PathBuf> = case.contexts().iter().map(|folder| case.root.join(folder)).collect();
         let folders: Vec<PathBuf> = case.folders().into_iter().filter(|folder| !contexts.contains(folder)).collect();
         let path = dice.pick(&folders)?.join(".dockerignore");
-        new_file(case, path, dice)
+        new_file(case, &path, dice)
     }),
     class("a new file that is ignored", |case, dice| {
         let ignored = ["lib/node_modules/y.js", "docs/more.md", "new.md", "src/deep/more", "unused/more", "lib/bb.js"];
@@ -112,13 +112,13 @@ pub(super) const CLASSES: &[Class] = &[
     }),
 ];
 
-fn new_file(case: &Case, path: PathBuf, dice: &mut Dice) -> Option<String> {
+fn new_file(case: &Case, path: &Path, dice: &mut Dice) -> Option<String> {
     if path.exists() {
         return None;
     }
     let patterns = [dice.pick(PATTERNS)?, dice.pick(PATTERNS)?, dice.pick(PATTERNS)?];
-    fs::write(&path, format!("{}\n{}\n{}\n", patterns[0], patterns[1], patterns[2])).ok()?;
-    Some(format!("{} with {patterns:?}", case.show(&path)))
+    fs::write(path, format!("{}\n{}\n{}\n", patterns[0], patterns[1], patterns[2])).ok()?;
+    Some(format!("{} with {patterns:?}", case.show(path)))
 }
 
 fn ignore_files(case: &Case) -> Vec<PathBuf> {

@@ -7,7 +7,7 @@ pub(super) const SHAPES: &[Shape] = &[
     shape("copy a script", |case| with(case, "FROM scratch\nCOPY run.sh src/deep/tool /bin/\n")),
     shape("copy a folder", |case| with(case, "FROM scratch\nCOPY src /src\n")),
     shape("copy a folder with a slash", |case| {
-        with(case, "FROM scratch\nCOPY ./src/ /src/\nCOPY /lib/../docs /docs\n")
+        with(case, "FROM scratch\nCOPY ./src/ /src/\nCOPY /lib/../docs /docs\n");
     }),
     shape("copy everything", |case| with(case, "FROM scratch\nCOPY . /\n")),
     shape("copy with a star", |case| with(case, "FROM scratch\nCOPY src/*.txt /txt/\n")),
@@ -79,11 +79,11 @@ pub(super) const SHAPES: &[Shape] = &[
         with(case, "FROM scratch\nCOPY --exclude=*.txt --exclude=deep/t* src lib /x/\n");
     }),
     newer("copy all with exclude", |case| {
-        with(case, "FROM scratch\nCOPY --exclude=**/node_modules --exclude=docs . /x/\n")
+        with(case, "FROM scratch\nCOPY --exclude=**/node_modules --exclude=docs . /x/\n");
     }),
     newer("add with exclude", |case| with(case, "FROM scratch\nADD --exclude=one.txt src lib /x/\n")),
     newer("copy with parents", |case| with(case, "FROM scratch\nCOPY --parents src/deep/three.txt lib/*.js /x/\n")),
     newer("copy with parents and a pivot", |case| {
-        with(case, "FROM scratch\nCOPY --parents ./src/./deep ./**/*.md /x/\n")
+        with(case, "FROM scratch\nCOPY --parents ./src/./deep ./**/*.md /x/\n");
     }),
 ];

@@ -104,6 +104,6 @@ pub(super) const SHAPES: &[Shape] = &[
         with(case, "FROM scratch\r\nCOPY main.txt \\\r\n  src /x/\r\nLABEL a=1\r\n");
     }),
     shape("words in lower case", |case| {
-        with(case, "from scratch as one\ncopy main.txt /\nfrom one\nenv A=1\ncopy lib /lib\n")
+        with(case, "from scratch as one\ncopy main.txt /\nfrom one\nenv A=1\ncopy lib /lib\n");
     }),
 ];
