@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cargo::{CargoManifest, RustFile};
-use super::go::GoFile;
+use super::go::{GoFile, GoIndex};
 use super::npm::{NpmManifest, ScriptFile};
 use super::python::{PythonFile, PythonProject};
 use crate::project::Language;
@@ -22,6 +22,9 @@ pub trait Sources: Sync {
 
     /// The nodes that are named like source files of a language, ascending, as [`sources_of`] finds them.
     fn named_like(&self, language: Language) -> &[u32];
+
+    /// The Go files by folder, as [`GoIndex::of`] finds them.
+    fn go_index(&self) -> &GoIndex;
 }
 
 /// What a file says that matters here. It depends on the file's bytes and the ending of its name alone.
