@@ -14,6 +14,8 @@ const COMMANDS: &[&str] = &[
     "load",
     "run",
     "tag",
+    "prune",
+    "sizes",
     "schema",
     "completions",
 ];
