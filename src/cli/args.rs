@@ -241,7 +241,7 @@ pub struct LoadArguments {
     /// What it is called in the daemon [default: its name, with the tag `latest`]
     #[arg(long, value_name = "NAME:TAG")]
     pub tag: Option<String>,
-    /// Where BuildKit is.
+    /// Who builds.
     #[command(flatten)]
     pub builder: BuilderArguments,
 }
