@@ -73,6 +73,8 @@ pub struct Common {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a first deploy.yaml from the Dockerfiles of this folder
+    Init,
     /// Check deploy.yaml and every Dockerfile that it names
     Check(CheckArguments),
     /// Print the resolved manifest: matrices expanded, templates rendered, overlays merged

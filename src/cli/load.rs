@@ -70,7 +70,7 @@ pub fn load_at(settings: &Settings, change: &dyn Fn(GitFacts) -> GitFacts) -> Re
     let source = source.ok_or_else(|| {
         Failure::wrong(
             format!("there is no `{}` in {}", settings.file, settings.root.display()),
-            "write one (README.md shows a first one), or name it with -f",
+            "`orchestrate init` writes a first one from the Dockerfiles of this folder; -f names another file",
         )
     })?;
     let (manifest, mut problems) = manifest::parse_all(&source)?;

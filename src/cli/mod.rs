@@ -7,6 +7,7 @@ mod build_folder;
 mod commands;
 mod contexts;
 mod exit;
+mod init;
 mod load;
 mod pins;
 mod prepare;
@@ -65,6 +66,7 @@ pub fn main() -> ExitCode {
 
 async fn run(command: &Command, settings: &Settings) -> Result<Exit, Failure> {
     match command {
+        Command::Init => commands::init(settings).await,
         Command::Check(arguments) => commands::check(settings, arguments).await,
         Command::Show => commands::show(settings).await,
         Command::Plan(arguments) => commands::plan(settings, arguments).await,

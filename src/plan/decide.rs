@@ -51,11 +51,18 @@ pub fn wanted(facts: &Facts<'_>) -> Result<Vec<Wanted>, Problems> {
                     }
                 }
             }
-            destinations.push(WantedDestination { key_tag: known.key.tag(), tags });
+            let known_by = if chosen { Vec::new() } else { moving_tags(destination, known) };
+            destinations.push(WantedDestination { key_tag: known.key.tag(), tags, known_by });
         }
         all.push(Wanted { image: image.name.clone(), destinations });
     }
     problems.or(all)
+}
+
+/// The tags of the first moving rule that can be rendered.
+fn moving_tags(destination: &Destination, known: &ImageFacts) -> Vec<String> {
+    let mut moving = destination.tags.iter().filter(|rule| !rule.fixed && !rule.immutable);
+    moving.find_map(|rule| manifest::render_tag(rule, Some(&known.key), None).ok()).unwrap_or_default()
 }
 
 fn run_images<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = (&'a Image, &'a ImageFacts)> {

@@ -3,6 +3,7 @@
 use crate::place::{Place, snapshot};
 
 const COMMANDS: &[&str] = &[
+    "init",
     "check",
     "show",
     "plan",

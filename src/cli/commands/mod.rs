@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod init;
 mod inputs;
 mod load;
 mod narrowing;
@@ -22,6 +23,7 @@ mod why;
 
 pub use apply::apply;
 pub use check::check;
+pub use init::init;
 pub use inputs::inputs;
 pub use load::{load_image, run_image};
 pub use plan::plan;
