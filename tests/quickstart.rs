@@ -43,6 +43,14 @@ impl Quickstart {
         text
     }
 
+    /// What the tag `latest` of an image points at.
+    fn latest(&self, name: &str) -> String {
+        let index = std::fs::read(self.layout(name).join("index.json")).unwrap();
+        let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+        let named = |entry: &&serde_json::Value| entry["annotations"]["org.opencontainers.image.ref.name"] == "latest";
+        index["manifests"].as_array().unwrap().iter().find(named).unwrap()["digest"].as_str().unwrap().to_owned()
+    }
+
     fn layout(&self, name: &str) -> PathBuf {
         self.root().join(".orchestrate/images").join(name)
     }
@@ -102,12 +110,11 @@ fn it_needs_nothing_and_its_second_run_does_nothing() {
 /// A copy at another place gives the same digests.
 #[test]
 fn it_gives_the_same_digests_everywhere() {
-    let indexes = [Quickstart::new(), Quickstart::new()].map(|quickstart| {
+    let digests = [Quickstart::new(), Quickstart::new()].map(|quickstart| {
         quickstart.done(&["apply"]);
-        let index = |name: &str| std::fs::read_to_string(quickstart.layout(name).join("index.json")).unwrap();
-        HANDLERS.map(index)
+        HANDLERS.map(|name| quickstart.latest(name))
     });
-    assert_eq!(indexes[0], indexes[1]);
+    assert_eq!(digests[0], digests[1]);
 }
 
 #[test]
