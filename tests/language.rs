@@ -171,6 +171,7 @@ fn compare(shape: &Shape<'_>) {
 
 const MOD: (&str, &str) = ("go.mod", "module example.com/app\n\ngo 1.19\n");
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn plain_shapes() -> Vec<Shape<'static>> {
     vec![
         Shape::new(
@@ -356,6 +357,7 @@ fn plain_shapes() -> Vec<Shape<'static>> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn shapes_of_modules() -> Vec<Shape<'static>> {
     vec![
         Shape::new(

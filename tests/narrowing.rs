@@ -191,3 +191,22 @@ fn narrowing_is_checked_by_building_twice() {
     assert!(paths.contains(&"lib/pick/pick.go".to_owned()), "{paths:?}");
     assert!(paths.iter().all(|path| path.ends_with(".go") || path == "lib/pick"), "{paths:?}");
 }
+
+#[test]
+fn what_cannot_be_narrowed_is_said_and_built_whole() {
+    let example = Example::without_compiler("FROM scratch\nARG CMD_TARGET\nCOPY . /src\n");
+    fs::write(example.path("internal/img/fit.go"), "package img\nimport _ \"example.com/go-lambdas/gen\"\n").unwrap();
+    let output = example.run(&["plan", "--offline", "--json"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let why = "`internal/img/fit.go` imports `example.com/go-lambdas/gen`, which is not there";
+    // Lines are broken anywhere.
+    let unbroken = |text: &str| text.chars().filter(|c| !c.is_whitespace() && *c != '│').collect::<String>();
+    assert!(said.contains("not-narrowed") && unbroken(&said).contains(&unbroken(why)), "{said}");
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let narrowed = |name: &str| {
+        let mut images = plan["images"].as_array().unwrap().iter();
+        images.find(|image| image["name"] == name).unwrap()["narrowed"].clone()
+    };
+    assert_eq!(narrowed("thumbnail-lambda"), Value::Null);
+    assert!(narrowed("media-lambda")["dropped"].as_u64().unwrap() > 0);
+}

@@ -73,16 +73,16 @@ impl Globals {
         let name = &arg.name.text;
         let mut made_from = BTreeSet::new();
         let mut value = request.args.get(name).cloned();
-        if let (None, Some(word)) = (&value, &arg.default) {
-            if let Some(expanded) = expand(Lexer::new(escape), word, &self.values, problems) {
-                for used in expanded.used {
-                    if let Some(other) = self.declared.get(&used.name) {
-                        made_from.extend(other.made_from.iter().cloned());
-                    }
-                    made_from.insert(used.name);
+        if let (None, Some(word)) = (&value, &arg.default)
+            && let Some(expanded) = expand(Lexer::new(escape), word, &self.values, problems)
+        {
+            for used in expanded.used {
+                if let Some(other) = self.declared.get(&used.name) {
+                    made_from.extend(other.made_from.iter().cloned());
                 }
-                value = Some(expanded.text);
+                made_from.insert(used.name);
             }
+            value = Some(expanded.text);
         }
         if let Some(value) = value {
             self.values.insert(name.clone(), value);

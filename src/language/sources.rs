@@ -9,6 +9,9 @@ use super::python::{PythonFile, PythonProject};
 use crate::project::Language;
 use crate::tree::Tree;
 
+/// A text of more bytes than this is read again rather than remembered.
+const MOST_TEXT: usize = 16 * 1024;
+
 /// A context. Each file is read at most once, however many images ask.
 pub trait Sources: Sync {
     /// The names.
@@ -69,9 +72,13 @@ impl Parsed {
         }
     }
 
-    /// Whether it is worth remembering from one run to the next: shorter than the file, and beyond doubt.
+    /// Whether it is worth remembering from one run to the next: short, and beyond doubt.
     pub const fn is_digest(&self) -> bool {
-        !matches!(self, Self::Text(_) | Self::Unclear(_))
+        match self {
+            Self::Text(text) => text.len() <= MOST_TEXT,
+            Self::Unclear(_) => false,
+            _ => true,
+        }
     }
 }
 

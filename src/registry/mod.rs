@@ -23,7 +23,6 @@
 //!
 //! Source: OCI distribution specification 1.1; distribution's token authentication specification.
 
-mod archive;
 mod auth;
 mod body;
 mod call;
@@ -57,7 +56,6 @@ mod transfer;
 mod transport;
 mod upload;
 
-pub use archive::write_archive;
 pub use body::BlobSource;
 pub use client::{Client, Stored};
 pub use counters::{Counters, Counts, RequestKind};

@@ -110,7 +110,7 @@ impl<'a> Planner<'a> {
             base_config: &base_config,
         };
         let (recipe, _) = graph::recipe(image, &platform, &dockerfile, &sources)?;
-        let snapshots = self.contexts(image, &recipe)?;
+        let snapshots = self.contexts(image, &platform, &recipe)?;
         let pin = |reference: &Reference, _: &Platform| Some(self.outside.get(reference)?.0);
         let parent = |name: &ImageName, _: &Platform| keys.get(name).map(|key| Parent::Key(*key));
         let files = snapshots.iter().map(|(name, snapshot)| (name.clone(), snapshot.shared_files()));
@@ -118,6 +118,7 @@ impl<'a> Planner<'a> {
             contexts: files.collect(),
             extra: Arc::new(FileSet::new(Vec::new())),
             pin: &pin,
+            remote: &|_| None,
             parent: &parent,
             generation: 0,
         };
@@ -125,7 +126,12 @@ impl<'a> Planner<'a> {
         Ok((with_bug(fingerprint, self.bug), snapshots))
     }
 
-    fn contexts(&mut self, image: &Image, recipe: &Recipe) -> Result<BTreeMap<String, Snapshot>, Problems> {
+    fn contexts(
+        &mut self,
+        image: &Image,
+        platform: &Platform,
+        recipe: &Recipe,
+    ) -> Result<BTreeMap<String, Snapshot>, Problems> {
         let unreadable = |error: orchestrate::workspace::Error| -> Problems { problem(&error.to_string()) };
         let no_inputs = orchestrate::project::Inputs::default();
         let mut snapshots = BTreeMap::new();
@@ -146,6 +152,7 @@ impl<'a> Planner<'a> {
                 reads: recipe.analysis.frontend_known.then_some(&reads[..]),
                 inputs: if name.is_empty() { &image.inputs } else { &no_inputs },
                 modes: image.modes,
+                platform,
                 location: &image.context.location,
             };
             let files = self.workspace.files(&[request]).remove(0)?;

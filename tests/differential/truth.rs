@@ -192,7 +192,7 @@ impl Engine {
             return false;
         }
         let mut command = std::process::Command::new("docker");
-        command.args(["buildx", "build", "--quiet", "--output=type=tar,dest=/dev/null", "--file"]);
+        command.args(["buildx", "build", "--quiet", "--no-cache", "--output=type=tar,dest=/dev/null", "--file"]);
         command.arg(case.root.join(&case.spec.dockerfile));
         for (name, arg) in &case.spec.args {
             command.args(arg.value.iter().map(|value| format!("--build-arg={name}={value}")));

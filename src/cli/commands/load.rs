@@ -1,6 +1,6 @@
 //! `orchestrate load` and `orchestrate run`: an image as it is here, into the daemon of this machine.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::apply::conduct;
 use super::plan::plan_loaded;
@@ -9,15 +9,14 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::{Loaded, load};
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
-use crate::digest::Digest;
 use crate::event::RunOutcome;
 use crate::name::{ImageName, RegistryName};
 use crate::platform::Platform;
-use crate::project::{Destination, Keep, Registry, RegistryKind};
+use crate::problem::Location;
+use crate::project::{Destination, Keep, Registry, RegistryKind, TagRule, TagText};
 use crate::reference::Reference;
-use crate::registry::{ContentStore, write_archive};
 
-/// The registry that stands for this machine, and its folder within the state folder: what was loaded before is not made again.
+/// The registry that stands for this machine, and its folder within the state folder: bases that were made before are not made again.
 const HERE: &str = "local";
 
 /// Builds an image and loads it; prints what it is called.
@@ -64,34 +63,28 @@ async fn into_daemon(settings: &Settings, arguments: &LoadArguments) -> Result<R
     let image = loaded.image(&arguments.image)?;
     let (name, platforms) = (image.name.clone(), image.platforms.clone());
     let platform = if platforms.contains(&daemon) { daemon } else { platforms[0].clone() };
-    let folder =
-        loaded.workspace.make_state_folder().map_err(|error| Failure::surroundings(error.to_string(), None))?;
-    let folder = folder.join(HERE);
-    stay_here(&mut loaded, &folder.display().to_string(), &name, &platform);
+    let folder = loaded.workspace.state_folder().join(HERE);
+    let also_published = loaded.project.registries.values().any(|registry| registry.kind == RegistryKind::Docker);
+    stay_here(&mut loaded, &folder.display().to_string());
+    send_to_daemon(&mut loaded, &name, &platform, &called);
     let settings = Settings { only: vec![name.to_string()], with_dependents: false, ..settings.clone() };
-    let choose = Choose { allow_dirty: true, ..Choose::default() };
+    let choose = Choose { allow_dirty: true, allow_older: true, ..Choose::default() };
     let planned = plan_loaded(&settings, loaded, &choose).await?;
     // An image that is made anew takes the place of what it was.
     for step in planned.plan.images.iter().filter(|step| step.action == crate::plan::Action::Build) {
         let _ = std::fs::remove_dir_all(folder.join(step.name.as_str()));
+        if step.name == name && !also_published {
+            let kept = planned.loaded.workspace.state_folder().join("docker").join(repository_of(&called));
+            let _ = std::fs::remove_dir_all(kept);
+        }
     }
-    let how = ApplyArguments {
-        fail_fast: true,
-        build_only: true,
-        builder: arguments.builder.clone(),
-        ..ApplyArguments::default()
-    };
+    let how = ApplyArguments { fail_fast: true, builder: arguments.builder.clone(), ..ApplyArguments::default() };
     let receipt = conduct(planned, &settings, &how).await?;
-    let digest = receipt.images.iter().find(|image| image.name == name).and_then(|image| image.digest);
-    let (RunOutcome::Succeeded, Some(digest)) = (receipt.outcome, digest) else {
-        return Ok(Err(if receipt.outcome == RunOutcome::Interrupted { Exit::Interrupted } else { Exit::Failed }));
-    };
-    let store = ContentStore::new(folder.join(name.as_str()));
-    let said = {
-        let called = called.clone();
-        tokio::task::spawn_blocking(move || docker_load(&store, &digest, &called)).await
-    };
-    said.map_err(|error| Failure::surroundings(error.to_string(), None))??;
+    match receipt.outcome {
+        RunOutcome::Succeeded => {}
+        RunOutcome::Interrupted => return Ok(Err(Exit::Interrupted)),
+        RunOutcome::Failed => return Ok(Err(Exit::Failed)),
+    }
     if !settings.quiet {
         eprint(&format!("{name} is loaded as {}\n", called.familiar()));
     }
@@ -108,32 +101,57 @@ fn called(arguments: &LoadArguments) -> Result<Reference, Failure> {
         )
     };
     let reference: Reference = text.parse().map_err(|error| wrong(&error))?;
-    if reference.digest.is_some() { Err(wrong(&"a digest is not given, it comes about")) } else { Ok(reference) }
+    if reference.digest.is_some() {
+        return Err(wrong(&"a digest is not given, it comes about"));
+    }
+    Ok(Reference { tag: reference.tag.or_else(|| Some("latest".to_owned())), ..reference })
 }
 
-/// All images go to a folder of this machine, and nowhere else; the chosen one is made for one platform.
-fn stay_here(loaded: &mut Loaded, folder: &str, name: &ImageName, platform: &Platform) {
+/// The name without its tag.
+fn repository_of(called: &Reference) -> String {
+    Reference { tag: None, ..called.clone() }.familiar()
+}
+
+/// All images go to a folder of this machine, and nowhere else.
+fn stay_here(loaded: &mut Loaded, folder: &str) {
     let project = &mut loaded.project;
     let registry = RegistryName::new(HERE);
     for image in project.images.values_mut() {
-        let location = image.location.clone();
-        let repository = image.name.to_string();
-        image.destinations = vec![Destination {
-            registry: registry.clone(),
-            repository,
-            tags: Vec::new(),
-            keep: Keep::default(),
-            location,
-        }];
+        image.destinations = vec![destination(&registry, image.name.to_string(), Vec::new(), &image.location)];
         image.deploy.clear();
-        if image.name == *name {
-            image.platforms = vec![platform.clone()];
-        }
+        image.verify = None;
+    }
+    let kind = RegistryKind::Layout { path: folder.to_owned() };
+    project.registries = [(registry.clone(), declared(registry, kind, &project.source.at(0, 0)))].into();
+}
+
+/// One image goes to the daemon, for one platform.
+fn send_to_daemon(loaded: &mut Loaded, name: &ImageName, platform: &Platform, called: &Reference) {
+    let project = &mut loaded.project;
+    let registry = RegistryName::new("daemon");
+    if let Some(image) = project.images.get_mut(name) {
+        let location = image.location.clone();
+        let tag = TagRule {
+            text: TagText::Rendered(called.tag.clone().into_iter().collect()),
+            fixed: false,
+            uses_git: false,
+            on_change: false,
+            immutable: false,
+            location: location.clone(),
+        };
+        image.destinations = vec![destination(&registry, repository_of(called), vec![tag], &location)];
+        image.platforms = vec![platform.clone()];
     }
     let location = project.source.at(0, 0);
-    let kind = RegistryKind::Layout { path: folder.to_owned() };
-    let declared = Registry { name: registry.clone(), kind, public: false, keep: Keep::default(), location };
-    project.registries = [(registry, declared)].into();
+    project.registries.insert(registry.clone(), declared(registry, RegistryKind::Docker, &location));
+}
+
+fn destination(registry: &RegistryName, repository: String, tags: Vec<TagRule>, at: &Location) -> Destination {
+    Destination { registry: registry.clone(), repository, tags, keep: Keep::default(), location: at.clone() }
+}
+
+fn declared(name: RegistryName, kind: RegistryKind, at: &Location) -> Registry {
+    Registry { name, kind, public: false, keep: Keep::default(), location: at.clone() }
 }
 
 fn no_docker(why: &str) -> Failure {
@@ -147,18 +165,4 @@ fn platform_of_daemon() -> Result<Platform, Failure> {
     let answer = asked.map_err(|error| no_docker(&error.to_string()))?;
     let said = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
     said.parse().map_err(|_| no_docker(String::from_utf8_lossy(&answer.stderr).trim()))
-}
-
-fn docker_load(store: &ContentStore, digest: &Digest, name: &Reference) -> Result<(), Failure> {
-    let mut docker = Command::new("docker");
-    docker.args(["load", "--quiet"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = docker.spawn().map_err(|error| no_docker(&error.to_string()))?;
-    let to = child.stdin.take().expect("stdin is a pipe");
-    let written = write_archive(store, digest, name, std::io::BufWriter::new(to));
-    let ended = child.wait_with_output().map_err(|error| no_docker(&error.to_string()))?;
-    // What docker says is the reason why its end of the pipe was closed.
-    if !ended.status.success() {
-        return Err(no_docker(String::from_utf8_lossy(&ended.stderr).trim()));
-    }
-    written.map_err(|error| Failure::surroundings(format!("cannot hand {} to docker: {error}", name.familiar()), None))
 }

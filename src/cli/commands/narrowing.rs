@@ -17,13 +17,15 @@ use crate::cli::registries::Registries;
 use crate::cli::settings::Settings;
 use crate::exec::assemble::Cache;
 use crate::name::ImageName;
+use crate::plan::Executor;
 use crate::project::Inputs;
 use crate::registry::ContentStore;
 use crate::report::{Human, Reporter};
-use crate::workspace::History;
 
 /// So many paths are shown.
 const SHOWN: usize = 20;
+
+const HELP: &str = "name what the build needs: further packages, or globs instead of `go:` and its like";
 
 /// What came out of one comparison.
 struct Compared {
@@ -77,7 +79,7 @@ fn text(compared: &Compared) -> String {
     if differences.len() > SHOWN {
         text.push_str(&format!("  and {} more (--json lists them)\n", differences.len() - SHOWN));
     }
-    text.push_str("help: name what the build needs: further packages, or globs without `go:` and its like\n");
+    text.push_str(&format!("help: {HELP}\n"));
     text
 }
 
@@ -95,32 +97,26 @@ async fn compared(settings: &Settings, builder: &BuilderArguments, image: &str) 
         }
     })
     .await?;
-    let order: Vec<ImageName> = narrowed
-        .wired
-        .graph
-        .order()
-        .iter()
-        .filter(|base| **base != name && narrowed.images.contains_key(*base))
-        .cloned()
-        .collect();
-    let executors = |name: &ImageName| narrowed.facts[name].executor;
     let state = loaded.workspace.make_state_folder();
     let state = state.map_err(|error| Failure::surroundings(error.to_string(), None))?;
-    let blobs = tempfile::Builder::new().prefix("build-").tempdir_in(&state);
-    let blobs = blobs
+    let blobs = tempfile::Builder::new()
+        .prefix("build-")
+        .tempdir_in(&state)
         .map_err(|error| Failure::surroundings(format!("cannot write to `{}`: {error}", state.display()), None))?;
-    let facts: Vec<_> = order.iter().map(|base| (base.clone(), executors(base))).collect();
-    let executor = executors(&name);
+    let order = narrowed.wired.graph.order().iter().filter(|image| narrowed.images.contains_key(*image));
+    let order: Vec<(ImageName, Executor)> =
+        order.map(|image| (image.clone(), narrowed.facts[image].executor)).collect();
+    let root = loaded.workspace.root().to_owned();
     let work = Work {
-        project: loaded.project.clone(),
-        repositories: repositories(&loaded.project, &registries.client, loaded.workspace.root()),
+        repositories: repositories(&loaded.project, &registries.client, &root),
+        project: loaded.project,
         images: narrowed.images,
         client: registries.client.clone(),
         buildkit: Builder::new(builder.address()?, registries.credentials),
         cache: Arc::new(Cache::in_folder(state.join("cache").join("assemble"))),
-        root: loaded.workspace.root().to_owned(),
+        root,
         sources: Sources::default(),
-        history: Arc::new(History::new(loaded.git.clone())),
+        history: Arc::default(),
         rules: Rules { no_push: true, ..Rules::default() },
     };
     let reporters: Vec<Box<dyn Reporter>> = if settings.quiet || settings.json {
@@ -132,11 +128,11 @@ async fn compared(settings: &Settings, builder: &BuilderArguments, image: &str) 
     let cancel = CancellationToken::new();
     let signal = tokio::spawn(interrupt(cancel.clone()));
     let mut trial = Trial::new(work, ContentStore::new(blobs.path()), events, cancel);
-    let result = differences(&mut trial, &facts, (&name, executor), &whole).await;
+    let differences = differences(&mut trial, &order, &name, &whole).await;
     drop(trial);
     let _ = shown.await;
     signal.abort();
-    Ok(Compared { image: name, left_out, differences: result? })
+    Ok(Compared { image: name, left_out, differences: differences? })
 }
 
 async fn prepared(
@@ -150,28 +146,33 @@ async fn prepared(
     Ok((loaded, prepared, registries))
 }
 
+/// Builds what the image builds on, then the image twice. Images come in the order in which they can be built.
 async fn differences(
     trial: &mut Trial,
-    bases: &[(ImageName, crate::plan::Executor)],
-    (name, executor): (&ImageName, crate::plan::Executor),
+    order: &[(ImageName, Executor)],
+    name: &ImageName,
     whole: &Prepared,
 ) -> Result<Vec<(String, FileDifference)>, Failure> {
-    for (base, executor) in bases {
-        trial.base(base, *executor).await.map_err(|error| failed(&error))?;
-    }
-    let with_all = trial.build(&whole.images[name], executor).await.map_err(|error| failed(&error))?;
-    let narrowed = trial.build(&trial.work.images[name], executor).await.map_err(|error| Failure::Message {
-        exit: Exit::Wrong,
-        message: format!("{name} builds from all files, and does not from those that `inputs` leaves: {error}"),
-        help: Some("name what the build needs: further packages, or globs without `go:` and its like".to_owned()),
-    })?;
     let mut found = Vec::new();
-    for (platform, whole) in &with_all {
-        let Some(narrowed) = narrowed.get(platform) else { continue };
-        let differences = compare(&trial.store, whole, narrowed);
-        let differences = differences
-            .map_err(|error| Failure::surroundings(format!("cannot compare what was built: {error}"), None))?;
-        found.extend(differences.into_iter().map(|difference| (platform.to_string(), difference)));
+    for (image, executor) in order {
+        if image != name {
+            trial.base(image, *executor).await.map_err(|error| failed(&error))?;
+            continue;
+        }
+        let with_all = trial.build(&whole.images[name], *executor).await.map_err(|error| failed(&error))?;
+        let narrowed = trial.build(&trial.work.images[name], *executor).await;
+        let narrowed = narrowed.map_err(|error| Failure::Message {
+            exit: Exit::Wrong,
+            message: format!("{name} builds from all files, and does not from those that `inputs` leaves: {error}"),
+            help: Some(HELP.to_owned()),
+        })?;
+        for (platform, whole) in &with_all {
+            let Some(narrowed) = narrowed.get(platform) else { continue };
+            let differences = compare(&trial.store, whole, narrowed);
+            let differences = differences
+                .map_err(|error| Failure::surroundings(format!("cannot compare what was built: {error}"), None))?;
+            found.extend(differences.into_iter().map(|difference| (platform.to_string(), difference)));
+        }
     }
     Ok(found)
 }

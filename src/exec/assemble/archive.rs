@@ -159,8 +159,20 @@ fn hard_link(into: &mut Files, folder: &RelPath, place: &RelPath, target: &[u8])
 pub(super) fn meta<R: Read>(entry: &tar::Entry<'_, R>) -> io::Result<Meta> {
     let header = entry.header();
     let number = |value: u64| u32::try_from(value).map_err(|_| io::Error::other(format!("{value} is no owner")));
-    let mode = if header.entry_type().is_symlink() { 0o777 } else { header.mode()? & 0o7777 };
-    Ok(Meta { mode, uid: number(header.uid()?)?, gid: number(header.gid()?)? })
+    let fields = header.as_old();
+    let mode = match header.entry_type().is_symlink() {
+        true => 0o777,
+        false if is_blank(&fields.mode) => 0,
+        false => header.mode()? & 0o7777,
+    };
+    let uid = if is_blank(&fields.uid) { 0 } else { number(header.uid()?)? };
+    let gid = if is_blank(&fields.gid) { 0 } else { number(header.gid()?)? };
+    Ok(Meta { mode, uid, gid })
+}
+
+/// A number that was not written is 0, as Go's `archive/tar` reads it.
+fn is_blank(field: &[u8]) -> bool {
+    field.iter().all(|byte| matches!(byte, 0 | b' '))
 }
 
 /// The extended attributes of an entry.

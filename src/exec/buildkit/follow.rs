@@ -2,7 +2,8 @@
 //!
 //! BuildKit names the paths that the Dockerfile copies from (`followpaths`, `include-patterns`). An entry outside them is
 //! not sent; one too many does no harm, because a COPY picks its sources again from what was sent. So wildcards are not
-//! matched here: the folder before the first one is sent whole. `exclude-patterns` are not looked at, because the ignore
+//! matched here: the folder before the first one is sent whole, and what the links in it lead to, because a wildcard that matches a
+//! link takes what it leads to. `exclude-patterns` are not looked at, because the ignore
 //! file was applied when the snapshot was taken, and applying it again would hide what an assembled context shows on purpose.
 
 use super::folder::{Content, Folder};
@@ -32,6 +33,29 @@ pub(super) fn selected(folder: &Folder, paths: &[Vec<u8>]) -> Vec<usize> {
 
 /// Adds to `roots` what `path` leads to, and every link on the way. False if that is the whole folder.
 fn follow(folder: &Folder, path: &[u8], links: usize, roots: &mut Vec<Vec<u8>>) -> bool {
+    match walk(folder, path, links, roots) {
+        Reached::All => false,
+        Reached::Some => true,
+        Reached::Wild(head) => {
+            let below = &folder.entries()[folder.at_and_below(&head)];
+            let links = below.iter().filter(|entry| matches!(entry.content, Content::Link(_)));
+            // Where such a link leads to a name with a wildcard in it, the folder before that is enough.
+            !links.into_iter().any(|link| matches!(walk(folder, link.path.as_bytes(), LINKS, roots), Reached::All))
+        }
+    }
+}
+
+/// Where a path ends.
+enum Reached {
+    /// At the folder itself.
+    All,
+    /// At something in it, or nowhere.
+    Some,
+    /// At a wildcard below this.
+    Wild(Vec<u8>),
+}
+
+fn walk(folder: &Folder, path: &[u8], links: usize, roots: &mut Vec<Vec<u8>>) -> Reached {
     let mut parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
     let mut reached: Vec<u8> = Vec::new();
     while let Some(part) = parts.next() {
@@ -40,7 +64,11 @@ fn follow(folder: &Folder, path: &[u8], links: usize, roots: &mut Vec<Vec<u8>>) 
             continue;
         }
         if part.iter().any(|byte| b"*?[\\!".contains(byte)) {
-            break;
+            if reached.is_empty() {
+                return Reached::All;
+            }
+            roots.push(reached.clone());
+            return Reached::Wild(reached);
         }
         let above = reached.len();
         if above > 0 {
@@ -51,24 +79,24 @@ fn follow(folder: &Folder, path: &[u8], links: usize, roots: &mut Vec<Vec<u8>>) 
             Some(Content::Link(target)) => {
                 roots.push(reached.clone());
                 if links == 0 {
-                    return true;
+                    return Reached::Some;
                 }
                 let mut next = if target.starts_with(b"/") { Vec::new() } else { reached[..above].to_vec() };
                 for part in std::iter::once(target.as_slice()).chain(parts) {
                     next.push(b'/');
                     next.extend_from_slice(part);
                 }
-                return follow(folder, &next, links - 1, roots);
+                return walk(folder, &next, links - 1, roots);
             }
             Some(_) => {}
-            None => return true,
+            None => return Reached::Some,
         }
     }
-    let some = !reached.is_empty();
-    if some {
-        roots.push(reached);
+    if reached.is_empty() {
+        return Reached::All;
     }
-    some
+    roots.push(reached);
+    Reached::Some
 }
 
 #[cfg(test)]
@@ -126,5 +154,7 @@ mod tests {
         assert_eq!(select(&["deep/rooted/d"]), ["a", "a/b", "a/b/d", "deep", "deep/rooted"]);
         assert_eq!(select(&["up"]), ["a-b", "up"]);
         assert_eq!(select(&["loop"]), ["loop"]);
+        // A wildcard may match the link.
+        assert_eq!(select(&["deep/r*"]), ["a", "a/b", "a/b/c", "a/b/d", "deep", "deep/rooted"]);
     }
 }

@@ -78,7 +78,7 @@ async fn everything_over_tls(self_signed: bool) {
     let credentials = Arc::new(DockerCredentials::load(environment).unwrap());
     let settings = Settings { certificates: Some(folder.path().join("certs.d")), ..Settings::default() };
     let client = Client::new(Settings { first_contact: Duration::from_secs(10), ..settings }, credentials);
-    all_operations(&client, &RepositoryName::new(&host, "team/app")).await;
+    all_operations(&client, &RepositoryName::new(&host, "team/app"), true).await;
 
     let log = std::fs::read_to_string(folder.path().join("access.log")).unwrap();
     assert!(log.contains("HTTP/2.0") && !log.contains("HTTP/1.1"), "{log}");
@@ -119,7 +119,8 @@ async fn a_second_real_registry_can_do_everything() {
     std::io::BufRead::read_line(&mut said, &mut line).unwrap();
     let _server = Server(child);
     let host = line.trim().trim_start_matches("listening on ").to_owned();
-    all_operations(&super::anonymous(), &RepositoryName::new(&host, "team/app")).await;
+    // It answers the wish to mount a blob with an upload.
+    all_operations(&super::anonymous(), &RepositoryName::new(&host, "team/app"), false).await;
     let (client, resets) = super::soak::soak(host, "team/soak-", 15).await;
     eprintln!("{resets} resets, {:?}", client.counters().counts());
 }

@@ -3,8 +3,8 @@
 use std::fs;
 
 use super::contents::rewrite;
-use super::{Class, class, documented};
-use crate::case::Case;
+use super::{Class, class};
+use crate::case::{Arg, Case};
 use crate::dice::Dice;
 
 pub(super) const CLASSES: &[Class] = &[
@@ -239,9 +239,9 @@ pub(super) const CLASSES: &[Class] = &[
         })
     }),
     class("a default that is not used", |case, dice| {
-        let given: Vec<String> =
-            case.spec.args.iter().filter(|(_, arg)| arg.value.is_some()).map(|(name, _)| name.clone()).collect();
-        let name = dice.pick(&given)?.clone();
+        let given = |(name, arg): &(&String, &Arg)| arg.value.is_some() && !name.starts_with("UNUSED");
+        let names: Vec<String> = case.spec.args.iter().filter(given).map(|(name, _)| name.clone()).collect();
+        let name = dice.pick(&names)?.clone();
         default(case, dice, &name)
     }),
     class("a default that is used", |case, dice| {
@@ -279,13 +279,12 @@ pub(super) const CLASSES: &[Class] = &[
         case.spec.dockerfile.clone_from(&path);
         Some(path)
     }),
-    documented("a copy that copies nothing new", "an instruction of which the outcome is the same", |case, dice| {
+    class("a flag that does nothing", |case, dice| {
         edit(case, dice, |lines, dice| {
             let copies: Vec<usize> =
                 whole(lines).into_iter().filter(|at| lines[*at].starts_with("COPY main.txt")).collect();
             let at = *dice.pick(&copies)?;
-            let line = lines[at].replacen("COPY ", "COPY --chmod=0644 ", 1);
-            lines[at] = line;
+            lines[at] = lines[at].replacen("COPY ", "COPY --chmod=0644 ", 1);
             Some(format!("--chmod=0644 in line {at}"))
         })
     }),
