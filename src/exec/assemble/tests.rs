@@ -245,6 +245,10 @@ async fn a_broken_archive_is_refused() {
     let mut archive = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Link);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_mode(0o644);
     header.set_size(0);
     archive.append_link(&mut header, "name", "missing").unwrap();
     let bench = Bench::with(&[("broken.tar", &archive.into_inner().unwrap())]);
