@@ -15,8 +15,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#![allow(clippy::unwrap_used, reason = "a test's helpers may panic")]
-
 mod case;
 mod context;
 mod dice;
