@@ -26,7 +26,7 @@
 //! 1  pattern reference tree
 //! 2  dockerfile ignore lock oci project
 //! 3  fingerprint graph language manifest
-//! 4  plan
+//! 4  plan storage
 //! 5  event
 //! 6  registry report workspace
 //! 7  exec observe
@@ -42,6 +42,7 @@
 //! | `deploy.lock` | always | by `apply` and `update` alone |
 //! | `.orchestrate/cache/` (hashes of files by their stat, assembled layers by what they hold) | `plan`, `apply`, `inputs`, `why` | the same, where the folder can be written |
 //! | `.orchestrate/images/` (or any `kind: layout` path) | `plan` | `apply` |
+//! | `.orchestrate/local/` (bases of what is loaded into the daemon of this machine) | `load`, `run` | the same |
 //! | `.orchestrate/build-*/` (blobs between a build and its publication) | | `apply`, removed at the end, or by the next one |
 //! | `.orchestrate/receipt.json` | | `apply` |
 //! | Docker's `config.json` and `certs.d` | for credentials | never |
@@ -70,6 +71,7 @@ pub mod project;
 pub mod reference;
 pub mod registry;
 pub mod report;
+pub mod storage;
 pub mod tree;
 pub mod workspace;
 

@@ -11,7 +11,7 @@ const ROWS: &[&[&str]] = &[
     &["pattern", "reference", "tree"],
     &["dockerfile", "ignore", "lock", "oci", "project"],
     &["fingerprint", "graph", "language", "manifest"],
-    &["plan"],
+    &["plan", "storage"],
     &["event"],
     &["registry", "report", "workspace"],
     &["exec", "observe"],

@@ -1,6 +1,7 @@
-//! `inputs: { go: ... }` against `go list -deps`: the same files, over many shapes of modules.
+//! `inputs: { go: ... }` against `go list -deps`, and `{ cargo: ... }` against `cargo metadata`: the same files, over many shapes
+//! of modules and workspaces; and what is left is enough for these commands.
 //!
-//! Needs the go command. Without it the tests are skipped, and say so.
+//! Needs the go command for Go. Without it those tests are skipped, and say so.
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 #[path = "support/real.rs"]
@@ -9,9 +10,11 @@ mod real;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::Command;
 
+use orchestrate::fingerprint::FileKind;
 use orchestrate::problem::Source;
 use orchestrate::project::{Context, Inputs, Language, LanguageInputs, Located, Modes, PackageName};
 use orchestrate::workspace::{ContextFiles, ContextRequest, Workspace};
@@ -66,20 +69,39 @@ fn narrowed(root: &Path, shape: &Shape<'_>, exact: bool) -> Result<ContextFiles,
         }],
         ..Inputs::default()
     };
+    ask(root, &inputs, shape.platform)
+}
+
+/// What the build sees of the folder; an error is a problem, or a warning that nothing could be left out.
+fn ask(root: &Path, inputs: &Inputs, platform: &str) -> Result<ContextFiles, String> {
     let request = ContextRequest {
         context: &Context::Folder(".".to_owned()),
         ignore: None,
         reads: None,
-        inputs: &inputs,
-        platform: &shape.platform.parse().unwrap(),
+        inputs,
+        platform: &platform.parse().unwrap(),
         modes: Modes::Git,
-        location: &location,
+        location: &Source::new("deploy.yaml", "context: .").at(0, 7),
     };
     let answer = Workspace::open(root).unwrap().files(&[request]).remove(0);
     let files = answer.map_err(|problems| problems.sorted()[0].message.clone())?;
     match files.warnings.sorted().first() {
         Some(warning) => Err(warning.message.clone()),
         None => Ok(files),
+    }
+}
+
+/// Writes what a build would get.
+fn write_out(files: &ContextFiles, to: &Path) {
+    for entry in files.snapshot.files().entries() {
+        let place = entry.path.below(to);
+        if matches!(entry.kind, FileKind::Folder) {
+            fs::create_dir_all(place).unwrap();
+            continue;
+        }
+        let mut bytes = Vec::new();
+        files.snapshot.open(&entry.path).unwrap().read_to_end(&mut bytes).unwrap();
+        fs::write(place, bytes).unwrap();
     }
 }
 
@@ -140,10 +162,16 @@ fn compare(shape: &Shape<'_>) {
     // Without tags and cgo in the manifest there may be more, and never less.
     let wide = ours(&root, shape, false).unwrap();
     assert!(wide.is_superset(&theirs), "{}: {:?}", shape.name, theirs.difference(&wide));
+    // Go itself finds the same in what is left.
+    let left = tempfile::tempdir().unwrap();
+    let left = left.path().canonicalize().unwrap();
+    write_out(&narrowed(&root, shape, true).unwrap(), &left);
+    assert_eq!(self::theirs(&left, shape), theirs, "{}: of what is left", shape.name);
 }
 
 const MOD: (&str, &str) = ("go.mod", "module example.com/app\n\ngo 1.19\n");
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn plain_shapes() -> Vec<Shape<'static>> {
     vec![
         Shape::new(
@@ -329,6 +357,7 @@ fn plain_shapes() -> Vec<Shape<'static>> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn shapes_of_modules() -> Vec<Shape<'static>> {
     vec![
         Shape::new(
@@ -581,5 +610,122 @@ fn random_modules_agree_with_go_list() {
         shape.cgo = random.random_bool(0.5);
         shape.tags = [&[][..], &["one"], &["one", "two"]][round % 3];
         compare(&shape);
+    }
+}
+
+/// Runs cargo in a folder.
+fn cargo(folder: &Path, arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .args(["--offline", "--quiet"])
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", folder.join("target"))
+        .env_remove("RUSTFLAGS")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// The packages from which `root` is built, by `cargo metadata`: all features, no development dependencies.
+fn packages_of_cargo(folder: &Path, root: &str) -> BTreeSet<String> {
+    let metadata = cargo(folder, &["metadata", "--format-version=1", "--all-features"]);
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata).unwrap();
+    let list = |value: &serde_json::Value| value.as_array().cloned().unwrap();
+    let name = |id: &serde_json::Value| {
+        let packages = list(&metadata["packages"]);
+        packages.iter().find(|package| package["id"] == *id).unwrap()["name"].as_str().unwrap().to_owned()
+    };
+    let nodes = list(&metadata["resolve"]["nodes"]);
+    let mut found = BTreeSet::from([root.to_owned()]);
+    let mut queue = vec![root.to_owned()];
+    while let Some(package) = queue.pop() {
+        let node = nodes.iter().find(|node| name(&node["id"]) == package).unwrap();
+        for dependency in list(&node["deps"]) {
+            let counts = list(&dependency["dep_kinds"]).iter().any(|kind| kind["kind"] != "dev");
+            let other = name(&dependency["pkg"]);
+            if counts && found.insert(other.clone()) {
+                queue.push(other);
+            }
+        }
+    }
+    found
+}
+
+/// A workspace of packages that depend on each other at random, in all the ways there are.
+fn random_workspace(random: &mut StdRng) -> Vec<(String, String)> {
+    const PACKAGES: usize = 8;
+    let mut root = "[workspace]\nmembers = ['crates/*']\nresolver = '2'\n[workspace.dependencies]\n".to_owned();
+    for package in 0..PACKAGES {
+        let _ = writeln!(root, "p{package} = {{ path = 'crates/p{package}' }}");
+    }
+    let mut files = vec![("Cargo.toml".to_owned(), root)];
+    for package in 0..PACKAGES {
+        let mut text = format!("[package]\nname = 'p{package}'\nversion = '0.1.0'\nedition = '2021'\n");
+        for other in package + 1..PACKAGES {
+            if !random.random_bool(0.25) {
+                continue;
+            }
+            let tables = [
+                "dependencies",
+                "dev-dependencies",
+                "build-dependencies",
+                "target.'cfg(unix)'.dependencies",
+                "target.'cfg(windows)'.dependencies",
+                "target.'cfg(unix)'.dev-dependencies",
+            ];
+            let forms = ["path = '../pX'", "workspace = true", "path = '../pX', package = 'pX'"];
+            let (table, form) = (tables.choose(random).unwrap(), forms.choose(random).unwrap());
+            let key = if form.contains("package") { format!("other{other}") } else { format!("p{other}") };
+            let optional = if !table.contains("dev") && random.random_bool(0.3) { ", optional = true" } else { "" };
+            let form = form.replace("pX", &format!("p{other}"));
+            let _ = writeln!(text, "[{table}.{key}]\n{}{}", form.replace(", ", "\n"), optional.replace(", ", "\n"));
+        }
+        if random.random_bool(0.3) {
+            text.push_str("[[bin]]\nname = 'tool'\n[[test]]\nname = 'it'\n");
+            files.push((format!("crates/p{package}/src/bin/tool.rs"), "fn main() {}\n".to_owned()));
+            files.push((format!("crates/p{package}/tests/it.rs"), String::new()));
+        }
+        if random.random_bool(0.3) {
+            files.push((format!("crates/p{package}/build.rs"), "fn main() {}\n".to_owned()));
+        }
+        let main = random.random_bool(0.5);
+        files.push((format!("crates/p{package}/src/lib.rs"), "mod inner;\n".to_owned()));
+        files.push((format!("crates/p{package}/src/inner.rs"), String::new()));
+        if main {
+            files.push((format!("crates/p{package}/src/main.rs"), "fn main() {}\n".to_owned()));
+        }
+        files.push((format!("crates/p{package}/Cargo.toml"), text));
+    }
+    files
+}
+
+#[test]
+fn random_workspaces_agree_with_cargo_metadata() {
+    let mut random = StdRng::seed_from_u64(20_261_122);
+    for round in 0..20 {
+        let files = random_workspace(&mut random);
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        write(&root, &files);
+        let theirs = packages_of_cargo(&root, "p0");
+        let location = Source::new("deploy.yaml", "cargo: p0").at(7, 2);
+        let package = PackageName { written: "p0".to_owned(), path: "p0".to_owned() };
+        let packages = vec![Located { value: package, location }];
+        let language = LanguageInputs { language: Language::Cargo, packages, tags: None, cgo: None };
+        let inputs = Inputs { languages: vec![language], ..Inputs::default() };
+        let files = ask(&root, &inputs, "linux/arm64").unwrap();
+        let paths = files.snapshot.files().entries().iter().map(|entry| entry.path.to_string());
+        let inner =
+            paths.filter_map(|path| Some(path.strip_prefix("crates/")?.strip_suffix("/src/inner.rs")?.to_owned()));
+        assert_eq!(inner.collect::<BTreeSet<String>>(), theirs, "round {round}");
+        // Cargo itself is content with what is left, and takes it for the same workspace.
+        let left = tempfile::tempdir().unwrap();
+        write_out(&files, left.path());
+        assert_eq!(packages_of_cargo(left.path(), "p0"), theirs, "round {round}: of what is left");
+        if round < 3 {
+            cargo(left.path(), &["check", "--package=p0", "--all-features"]);
+        }
     }
 }

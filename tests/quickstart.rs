@@ -43,6 +43,14 @@ impl Quickstart {
         text
     }
 
+    /// What the tag `latest` of an image points at.
+    fn latest(&self, name: &str) -> String {
+        let index = std::fs::read(self.layout(name).join("index.json")).unwrap();
+        let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+        let named = |entry: &&serde_json::Value| entry["annotations"]["org.opencontainers.image.ref.name"] == "latest";
+        index["manifests"].as_array().unwrap().iter().find(named).unwrap()["digest"].as_str().unwrap().to_owned()
+    }
+
     fn layout(&self, name: &str) -> PathBuf {
         self.root().join(".orchestrate/images").join(name)
     }
@@ -102,12 +110,11 @@ fn it_needs_nothing_and_its_second_run_does_nothing() {
 /// A copy at another place gives the same digests.
 #[test]
 fn it_gives_the_same_digests_everywhere() {
-    let indexes = [Quickstart::new(), Quickstart::new()].map(|quickstart| {
+    let digests = [Quickstart::new(), Quickstart::new()].map(|quickstart| {
         quickstart.done(&["apply"]);
-        let index = |name: &str| std::fs::read_to_string(quickstart.layout(name).join("index.json")).unwrap();
-        HANDLERS.map(index)
+        HANDLERS.map(|name| quickstart.latest(name))
     });
-    assert_eq!(indexes[0], indexes[1]);
+    assert_eq!(digests[0], digests[1]);
 }
 
 #[test]
@@ -168,6 +175,33 @@ fn other_tools_take_the_layouts() {
     } else {
         eprintln!("umoci is not asked: it is not installed");
     }
+}
+
+/// The developer's loop: what is here runs, and nothing is published.
+#[test]
+fn an_image_is_run_as_it_is_here() {
+    let Some(_) = real::real("an_image_is_run_as_it_is_here") else { return };
+    let quickstart = Quickstart::new();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orchestrate"));
+        command.arg("-C").arg(quickstart.root()).args(arguments);
+        let output = command.output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap(), output.status.code())
+    };
+    let name = format!("orchestrate-quickstart-{}:x", std::process::id());
+    let (said, about, status) = run(&["run", "sweep", "--tag", &name]);
+    assert_eq!((said.as_str(), status), ("sweep: removes what is old.\nAcme, since 1949.\n", Some(0)), "{about}");
+    assert!(!quickstart.layout("sweep").exists(), "nothing is published");
+    std::fs::write(quickstart.root().join("handlers/sweep/main.say"), "#!/bin/say\nchanged\n").unwrap();
+    let (said, about, _) = run(&["run", "sweep", "--tag", &name]);
+    assert_eq!(said, "changed\n", "{about}");
+    let (said, about, _) = run(&["load", "sweep", "--tag", &name]);
+    assert_eq!(said, format!("{name}\n"));
+    assert!(about.contains("done: 2 kept"), "{about}");
+    let removed = Command::new("docker").args(["image", "rm", "--force", &name]).output().unwrap();
+    assert!(removed.status.success());
+    let none = quickstart.run(&["run", "sweep"]);
+    assert_eq!(none.status.code(), Some(3));
 }
 
 fn which(program: &str) -> bool {

@@ -48,14 +48,15 @@ impl Publisher<'_> {
         Ok(document.map(|document| (found.digest, document)))
     }
 
-    /// Record, read-back, key tag, read-back: gives the digest that stands under the key afterwards. `document` is what is attached where
-    /// the image was not built by this run.
+    /// Record, read-back, key tag, read-back: gives the digest that stands under the key afterwards. `near` are repositories on the same host
+    /// that may have the same record.
     pub(super) async fn commit(
         &self,
         index: usize,
         digest: Digest,
         document: Document,
         claim: Claim,
+        near: &[String],
     ) -> Result<Digest, ApplyError> {
         let repository = self.repository(index);
         let raw = self.manifest(&repository, digest).await?;
@@ -69,7 +70,7 @@ impl Publisher<'_> {
         };
         let pinned = document.pinned.filter(|pinned| *pinned != self.step.key);
         for tag in pinned.iter().chain([&self.step.key]).map(Key::tag) {
-            let attached = repository.attach_record(&raw.descriptor(), &tag, &document.to_bytes()).await;
+            let attached = repository.attach_record_from(&raw.descriptor(), &tag, &document.to_bytes(), near).await;
             attached.map_err(failed("attaching the record of", &tag))?;
         }
         self.phase(Phase::Key, index);
@@ -148,7 +149,8 @@ impl Publisher<'_> {
             volatile.insert(format!("label {name}"), label.value.clone());
         }
         let commit = self.shared.plan.commit.as_ref().map(|commit| commit.id.clone());
-        self.fresh_document(digest, pinned, commit, &volatile)
+        let document = self.fresh_document(digest, pinned, commit, &volatile);
+        Document { published: Some(now()), ..document }
     }
 
     /// The document of an image that was built before, for the key of this run: it keeps the commit and the volatile values that it was
@@ -156,7 +158,8 @@ impl Publisher<'_> {
     pub(super) fn kept_document(&self, digest: Digest, pinned: Option<Key>, built: &Document) -> Document {
         let none = BTreeMap::new();
         let volatile = built.records.first().map_or(&none, |record| &record.volatile);
-        self.fresh_document(digest, pinned, built.commit.clone(), volatile)
+        let document = self.fresh_document(digest, pinned, built.commit.clone(), volatile);
+        Document { published: built.published, ..document }
     }
 
     fn fresh_document(
@@ -183,6 +186,12 @@ impl Publisher<'_> {
     pub(super) fn is_forced(&self) -> bool {
         self.step.reasons.contains(&Reason::Forced)
     }
+}
+
+/// Seconds since 1970, for `prune` alone: no key and no decision of a plan depends on it.
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The document that vouches for `digest` under `key`, if there is one.

@@ -75,7 +75,7 @@ impl Publisher<'_> {
             Some((first, _)) => *first,
             None => {
                 self.send(0, fresh, &[]).await?;
-                self.commit(0, fresh.digest, document.clone(), claim).await?
+                self.commit(0, fresh.digest, document.clone(), claim, &[]).await?
             }
         };
         if standing != fresh.digest {
@@ -94,8 +94,9 @@ impl Publisher<'_> {
         made.held.push(0);
         for index in 1..self.step.destinations.len() {
             if made.stored {
-                self.send(index, fresh, &self.mountable(index)).await?;
-                self.commit(index, made.digest, document.clone(), Claim::Settled).await?;
+                let near = self.near(index, None);
+                self.send(index, fresh, &near).await?;
+                self.commit(index, made.digest, document.clone(), Claim::Settled, &near).await?;
             } else {
                 self.copy_between(&self.repository(0), index, made.digest, &document).await?;
             }
@@ -116,7 +117,7 @@ impl Publisher<'_> {
     pub async fn carry(&self, digest: Digest, pinned: Key, built: &Document) -> Result<Made, ApplyError> {
         self.shared.events.send(Kind::Adopted { image: self.step.name.clone(), digest, dropped: None });
         let document = self.kept_document(digest, Some(pinned), built);
-        self.commit(0, digest, document.clone(), Claim::Settled).await?;
+        self.commit(0, digest, document.clone(), Claim::Settled, &[]).await?;
         let mut made = self.adopted(digest).await?;
         made.held.push(0);
         for index in 1..self.step.destinations.len() {
@@ -164,15 +165,20 @@ impl Publisher<'_> {
         let what = format!("copying {} from {source} to {target}", self.step.name);
         let sent = copy_blobs(source, &target, &digest, BLOBS_AT_ONCE).await;
         self.put_manifests(to, sent.map_err(ApplyError::registry(what.clone()))?, &what).await?;
-        self.commit(to, digest, document.clone(), Claim::Settled).await?;
+        self.commit(to, digest, document.clone(), Claim::Settled, &self.near(to, Some(source))).await?;
         Ok(())
     }
 
-    /// Repositories of the same image from which another destination may mount blobs.
-    fn mountable(&self, index: usize) -> Vec<String> {
-        let registry = &self.step.destinations[index].registry;
-        let before = self.step.destinations[..index].iter().filter(|other| &other.registry == registry);
-        before.map(|other| other.repository.clone()).collect()
+    /// Repositories of the same image on the same host, from which a destination may mount blobs: a source, and the destinations before it.
+    fn near(&self, index: usize, source: Option<&Repository>) -> Vec<String> {
+        let before: Vec<Arc<Repository>> = (0..index).map(|other| self.repository(other)).collect();
+        let Repository::Remote { name: to, .. } = &*self.repository(index) else { return Vec::new() };
+        let places = source.into_iter().chain(before.iter().map(|repository| &**repository));
+        let paths = places.filter_map(|place| match place {
+            Repository::Remote { name, .. } if name.host == to.host && name.path != to.path => Some(name.path.clone()),
+            _ => None,
+        });
+        paths.collect()
     }
 
     /// Blobs and manifests, by digest.

@@ -220,6 +220,12 @@ impl State {
         Receipt { format: FORMAT, project: shared.plan.project.clone(), commit, outcome, images, requests }
     }
 
+    /// Whether the tag phase came to the tags of an image.
+    fn is_tagged(&self, step: &Step) -> bool {
+        let references = step.destinations.iter().map(|publication| publication.reference.as_str());
+        references.into_iter().any(|reference| self.right.iter().any(|(right, _)| right == reference))
+    }
+
     fn image_receipt(&self, step: &Step) -> ImageReceipt {
         let made = self.made.get(&step.name);
         let published = made.map(|made| {
@@ -234,10 +240,15 @@ impl State {
             .collect()
         });
         let end = self.ended.get(&step.name);
+        let outcome = match end.map_or(Outcome::Skipped, |end| end.outcome) {
+            // The run ended before the tags, or had none to move.
+            Outcome::Tagged if !self.is_tagged(step) => Outcome::Kept,
+            outcome => outcome,
+        };
         ImageReceipt {
             name: step.name.clone(),
             key: step.key,
-            outcome: end.map_or(Outcome::Skipped, |end| end.outcome),
+            outcome,
             digest: made.map(|made| made.digest),
             published: published.unwrap_or_default(),
             error: end.and_then(|end| end.error.clone()),

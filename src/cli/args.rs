@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::exit::Failure;
+use crate::exec::buildkit::Address;
+
 /// Builds, publishes and deploys the many container images of one repository, doing only what their contents demand.
 ///
 /// Write a deploy.yaml, ask `orchestrate plan` what would happen and why, and let `orchestrate apply` do it. An image is built only
@@ -70,8 +73,10 @@ pub struct Common {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a first deploy.yaml from the Dockerfiles of this folder
+    Init,
     /// Check deploy.yaml and every Dockerfile that it names
-    Check,
+    Check(CheckArguments),
     /// Print the resolved manifest: matrices expanded, templates rendered, overlays merged
     Show,
     /// Say what apply would do, and why, without building anything
@@ -86,8 +91,16 @@ pub enum Command {
     Graph,
     /// Pin images from outside in deploy.lock
     Update(UpdateArguments),
+    /// Build an image and load it into the Docker daemon of this machine
+    Load(LoadArguments),
+    /// Build an image, load it and run it: `run IMAGE -- ARG...`
+    Run(RunArguments),
     /// Put further tags on a published image: a manifest PUT each
     Tag(TagArguments),
+    /// Say what `retain` lets go from the repositories, and why the rest stays; with --yes, delete it
+    Prune(PruneArguments),
+    /// Say what the repositories weigh, what a change would push, and what they cost
+    Sizes,
     /// Print a JSON schema: of deploy.yaml, of plans or of events
     Schema(SchemaArguments),
     /// Print a completion script for a shell
@@ -111,6 +124,43 @@ pub struct Choose {
     pub allow_older: bool,
 }
 
+/// Where BuildKit is.
+#[derive(Clone, Debug, Default, Args)]
+pub struct BuilderArguments {
+    /// The builder of docker buildx to use [default: the current one]
+    #[arg(long, value_name = "NAME", env = "BUILDX_BUILDER")]
+    pub builder: Option<String>,
+    /// Talk to BuildKit at this address (unix:///path, tcp://host:port) instead of through docker buildx
+    #[arg(long, value_name = "ADDRESS", env = "BUILDKIT_HOST")]
+    pub buildkit: Option<String>,
+}
+
+impl BuilderArguments {
+    /// The address.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn address(&self) -> Result<Address, Failure> {
+        match &self.buildkit {
+            Some(text) => Address::parse(text)
+                .map_err(|error| Failure::wrong(error.to_string(), "use unix:///path or tcp://host:port")),
+            None => Ok(Address::DialStdio { builder: self.builder.clone() }),
+        }
+    }
+}
+
+/// `orchestrate check`.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// Also build this image from all files and from those that `inputs:` leaves, and compare what comes out (may be
+    /// repeated)
+    #[arg(long, value_name = "IMAGE")]
+    pub narrowing: Vec<String>,
+    /// Where BuildKit is.
+    #[command(flatten)]
+    pub builder: BuilderArguments,
+}
+
 /// `orchestrate plan`.
 #[derive(Debug, Args)]
 pub struct PlanArguments {
@@ -129,7 +179,7 @@ pub struct PlanArguments {
 }
 
 /// `orchestrate apply`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct ApplyArguments {
     /// A plan that `plan --out` saved; made now if absent
     #[arg(value_name = "PLAN")]
@@ -152,12 +202,9 @@ pub struct ApplyArguments {
     /// Move the tags of images whose own dependencies succeeded, though others failed
     #[arg(long)]
     pub publish_partial: bool,
-    /// The builder of docker buildx to use [default: the current one]
-    #[arg(long, value_name = "NAME", env = "BUILDX_BUILDER")]
-    pub builder: Option<String>,
-    /// Talk to BuildKit at this address (unix:///path, tcp://host:port) instead of through docker buildx
-    #[arg(long, value_name = "ADDRESS", env = "BUILDKIT_HOST")]
-    pub buildkit: Option<String>,
+    /// Where BuildKit is.
+    #[command(flatten)]
+    pub builder: BuilderArguments,
     /// Write the receipt to this file too
     #[arg(long, value_name = "FILE")]
     pub receipt: Option<PathBuf>,
@@ -188,6 +235,33 @@ pub struct UpdateArguments {
     pub check: bool,
 }
 
+/// `orchestrate load`.
+#[derive(Debug, Args)]
+pub struct LoadArguments {
+    /// The image
+    pub image: String,
+    /// What it is called in the daemon [default: its name, with the tag `latest`]
+    #[arg(long, value_name = "NAME:TAG")]
+    pub tag: Option<String>,
+    /// Who builds.
+    #[command(flatten)]
+    pub builder: BuilderArguments,
+}
+
+/// `orchestrate run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// What is loaded, and how.
+    #[command(flatten)]
+    pub load: LoadArguments,
+    /// Pass this to `docker run`, before the image (may be repeated)
+    #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
+    pub docker: Vec<String>,
+    /// What the container is given
+    #[arg(last = true, value_name = "ARG")]
+    pub arguments: Vec<String>,
+}
+
 /// `orchestrate tag`.
 #[derive(Debug, Args)]
 pub struct TagArguments {
@@ -196,6 +270,14 @@ pub struct TagArguments {
     /// The tags
     #[arg(required = true)]
     pub tags: Vec<String>,
+}
+
+/// `orchestrate prune`.
+#[derive(Debug, Args)]
+pub struct PruneArguments {
+    /// Delete; without it nothing is touched
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `orchestrate schema`.

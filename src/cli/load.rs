@@ -57,12 +57,20 @@ pub struct Wired {
 /// # Errors
 /// What is wrong in it, all at once.
 pub fn load(settings: &Settings) -> Result<Loaded, Failure> {
+    load_at(settings, &|facts| facts)
+}
+
+/// As [`load`], as if git said what `change` makes of it.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_at(settings: &Settings, change: &dyn Fn(GitFacts) -> GitFacts) -> Result<Loaded, Failure> {
     let mut workspace = Workspace::open(&settings.root).map_err(|error| unreadable(&error))?;
     let source = workspace.read_source(&settings.file).map_err(|error| unreadable(&error))?;
     let source = source.ok_or_else(|| {
         Failure::wrong(
             format!("there is no `{}` in {}", settings.file, settings.root.display()),
-            "write one (README.md shows a first one), or name it with -f",
+            "`orchestrate init` writes a first one from the Dockerfiles of this folder; -f names another file",
         )
     })?;
     let (manifest, mut problems) = manifest::parse_all(&source)?;
@@ -70,7 +78,7 @@ pub fn load(settings: &Settings) -> Result<Loaded, Failure> {
     let mut choices = Choices {
         profile: settings.profile.clone(),
         set: settings.set.clone(),
-        git: git.as_ref().map(facts),
+        git: git.as_ref().map(facts).map(change),
         env: settings.environment.clone(),
         aws_account: None,
         host_platform: Platform::of_this_machine(),
@@ -135,7 +143,7 @@ fn facts(git: &GitState) -> GitFacts {
 
 /// A file that cannot be read.
 pub fn unreadable(error: &workspace::Error) -> Failure {
-    Failure::wrong(error.to_string(), "check that it is there and that you may read it")
+    Failure::wrong(error.to_string(), error.help())
 }
 
 impl Loaded {

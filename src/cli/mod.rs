@@ -7,11 +7,13 @@ mod build_folder;
 mod commands;
 mod contexts;
 mod exit;
+mod init;
 mod load;
 mod pins;
 mod prepare;
 mod promotion;
 mod registries;
+mod repositories;
 mod settings;
 mod uncommitted;
 
@@ -64,7 +66,8 @@ pub fn main() -> ExitCode {
 
 async fn run(command: &Command, settings: &Settings) -> Result<Exit, Failure> {
     match command {
-        Command::Check => commands::check(settings).await,
+        Command::Init => commands::init(settings).await,
+        Command::Check(arguments) => commands::check(settings, arguments).await,
         Command::Show => commands::show(settings).await,
         Command::Plan(arguments) => commands::plan(settings, arguments).await,
         Command::Apply(arguments) => commands::apply(settings, arguments).await,
@@ -72,6 +75,10 @@ async fn run(command: &Command, settings: &Settings) -> Result<Exit, Failure> {
         Command::Inputs(arguments) => commands::inputs(settings, arguments).await,
         Command::Graph => commands::graph(settings).await,
         Command::Update(arguments) => commands::update(settings, arguments).await,
+        Command::Prune(arguments) => commands::prune(settings, arguments).await,
+        Command::Sizes => commands::sizes(settings).await,
+        Command::Load(arguments) => commands::load_image(settings, arguments).await,
+        Command::Run(arguments) => commands::run_image(settings, arguments).await,
         Command::Tag(arguments) => commands::tag(settings, arguments).await,
         Command::Schema(arguments) => commands::schema(arguments),
         Command::Completions(arguments) => commands::completions(arguments),

@@ -114,7 +114,7 @@ fn image_facts(image: &Image, platforms: &BTreeMap<Platform, PlatformWork>) -> I
 /// builder, so one that needs BuildKit decides for all.
 fn executor(image: &Image, platforms: &BTreeMap<Platform, PlatformWork>) -> (Executor, Option<String>) {
     if image.executor == ExecutorChoice::Buildkit {
-        return (Executor::Buildkit, Some("executor: buildkit".to_owned()));
+        return (Executor::Buildkit, Some(plan::FORCED_BUILDKIT.to_owned()));
     }
     match platforms.values().find_map(|work| work.recipe.needs_buildkit(image)) {
         Some((what, place)) => (Executor::Buildkit, Some(format!("{what} ({place})"))),

@@ -45,6 +45,9 @@ impl Registries {
             proxies: Proxies::from_variables(|name| settings.environment.get(name).cloned()),
             ..Default::default()
         };
+        if let Some(host) = variable("DOCKER_HOST") {
+            registry.docker_host = host;
+        }
         for declared in other.into_iter().chain([project]).flat_map(|project| project.registries.values()) {
             if let Some((host, endpoint)) = endpoint(declared) {
                 registry.endpoints.insert(host, endpoint);
@@ -78,6 +81,10 @@ pub fn open(
     let declared = project.registries.values().find(|declared| declared.name.as_str() == registry);
     if let Some(RegistryKind::Layout { path }) = declared.map(|declared| &declared.kind) {
         return Repository::layout(root.join(path).join(repository));
+    }
+    if declared.is_some_and(|declared| declared.kind == RegistryKind::Docker) {
+        let layout = root.join(crate::workspace::STATE_FOLDER).join("docker").join(repository);
+        return Repository::docker(client, layout, repository);
     }
     let prefix = declared.and_then(Registry::reference_prefix).unwrap_or_else(|| registry.to_owned());
     let (host, path) = prefix.split_once('/').unwrap_or((&prefix, ""));

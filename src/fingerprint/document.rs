@@ -27,6 +27,9 @@ pub struct Document {
     /// The commit that it was built on, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// When it was published first, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<i64>,
     /// The records of its platforms. Empty at a public destination: file names and hashes are not for everybody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub records: Vec<Record>,
@@ -44,13 +47,13 @@ impl Document {
         let records: Vec<Record> =
             platforms.values().map(|print| Record { volatile: volatile.clone(), ..print.record() }).collect();
         let key = image_key(&platforms.iter().map(|(platform, print)| (platform.clone(), print.key())).collect());
-        Self { format: FORMAT, image: image.to_owned(), key, pinned: None, digest, commit, records }
+        Self { format: FORMAT, image: image.to_owned(), key, pinned: None, digest, commit, published: None, records }
     }
 
     /// The document as everybody may see it.
     #[must_use]
     pub fn without_records(&self) -> Self {
-        Self { records: Vec::new(), commit: None, ..self.clone() }
+        Self { records: Vec::new(), commit: None, published: None, ..self.clone() }
     }
 
     /// The document's bytes.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::name::ImageName;
 use crate::problem::{Code, Problem, did_you_mean};
-use crate::project::{Image, Project, TagText};
+use crate::project::{Image, Located, Project, TagText};
 use crate::reference::Reference;
 
 /// What a reference in a Dockerfile means to the manifest.
@@ -61,22 +61,24 @@ impl Known {
         }
     }
 
-    /// What `text`, as it stands in a Dockerfile after expansion, means.
+    /// What `text`, as it stands in a Dockerfile after expansion, means to an image that says of `outside` that it comes from elsewhere.
     ///
     /// # Errors
     /// It is not a reference, or a repository of ours with a tag that nothing publishes. The problem has no place yet.
-    pub fn meaning(&self, text: &str) -> Result<Meaning, Problem> {
+    pub fn meaning(&self, text: &str, outside: &[Located<String>]) -> Result<Meaning, Problem> {
+        let own = |reference: &str| outside.iter().any(|declared| normal(&declared.value) == reference);
         let name = ImageName::new(text);
-        if self.names.contains(&name) {
+        if self.names.contains(&name) && !own(&normal(text)) && !self.outside.contains(&normal(text)) {
             return Ok(Meaning::Image(name));
         }
         let reference: Reference =
             text.parse().map_err(|error| Problem::error(Code::BadReference, format!("{error}")))?;
-        if let Some(image) = self.references.get(&reference) {
+        let shown = reference.to_string();
+        let declared = self.outside.contains(&shown) || own(&shown);
+        if let Some(image) = self.references.get(&reference).filter(|_| !declared) {
             return Ok(Meaning::Image(image.clone()));
         }
         let ours = self.repositories.get(&reference.name());
-        let declared = self.outside.contains(text) || self.outside.contains(&reference.to_string());
         match (ours, &reference.tag, declared) {
             (Some(tags), Some(tag), false) if reference.digest.is_none() => Err(unknown_tag(text, tag, tags)),
             _ => Ok(Meaning::Outside(reference)),

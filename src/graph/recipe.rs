@@ -136,7 +136,7 @@ pub fn recipe(
     sources: &Sources<'_>,
 ) -> Result<(Recipe, Problems), Problems> {
     let contexts: BTreeSet<String> = image.contexts.keys().cloned().collect();
-    let base_config = |text: &str, platform: &Platform| match sources.known.meaning(text) {
+    let base_config = |text: &str, platform: &Platform| match sources.known.meaning(text, &image.outside) {
         Ok(Meaning::Outside(reference)) if placeholder_image(text).is_none() => {
             (sources.base_config)(&reference, platform)
         }
@@ -222,7 +222,7 @@ impl Found<'_> {
             self.parent(place, name, None, &used.platform, &used.location);
             return;
         }
-        match self.sources.known.meaning(&used.text) {
+        match self.sources.known.meaning(&used.text, &self.image.outside) {
             Ok(Meaning::Image(name)) => {
                 let written = used.text.parse().ok();
                 self.parent(place, name, written, &used.platform, &used.location);

@@ -16,6 +16,8 @@ pub struct Selection {
     pub chosen: BTreeSet<ImageName>,
     /// Those and everything that they build on.
     pub all: BTreeSet<ImageName>,
+    /// Whether they were named with `--only`.
+    pub partial: bool,
 }
 
 /// Selects by `--only`: names, globs and groups; everything that is published if there is none.
@@ -42,7 +44,7 @@ pub fn select(project: &Project, graph: &Graph, only: &[String], with_dependents
         chosen = graph.with_dependents(&chosen);
     }
     let all = graph.with_needs(&chosen);
-    Ok(Selection { chosen, all })
+    Ok(Selection { chosen, all, partial: !only.is_empty() })
 }
 
 fn matching(project: &Project, pattern: &str) -> Result<BTreeSet<ImageName>, Problem> {

@@ -20,7 +20,7 @@ mod units;
 
 pub use cargo::{CargoManifest, RustFile};
 pub use closure::{Closure, Question, Reasons, close};
-pub use go::GoFile;
+pub use go::{GoFile, GoIndex};
 pub use npm::{NpmManifest, ScriptFile};
 pub use python::{PythonFile, PythonProject};
-pub use sources::{Parsed, Sources, is_named_like, sources_of};
+pub use sources::{Parsed, Sources, sources_of};

@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::cargo::{CargoManifest, RustFile};
-use super::go::GoFile;
+use super::go::{GoFile, GoIndex};
 use super::npm::{NpmManifest, ScriptFile};
 use super::python::{PythonFile, PythonProject};
 use crate::project::Language;
 use crate::tree::Tree;
+
+/// A text of more bytes than this is read again rather than remembered.
+const MOST_TEXT: usize = 16 * 1024;
 
 /// A context. Each file is read at most once, however many images ask.
 pub trait Sources: Sync {
@@ -19,6 +22,9 @@ pub trait Sources: Sync {
 
     /// The nodes that are named like source files of a language, ascending, as [`sources_of`] finds them.
     fn named_like(&self, language: Language) -> &[u32];
+
+    /// The Go files by folder, as [`GoIndex::of`] finds them.
+    fn go_index(&self) -> &GoIndex;
 }
 
 /// What a file says that matters here. It depends on the file's bytes and the ending of its name alone.
@@ -69,14 +75,18 @@ impl Parsed {
         }
     }
 
-    /// Whether it is worth remembering from one run to the next: shorter than the file, and beyond doubt.
+    /// Whether it is worth remembering from one run to the next: short, and beyond doubt.
     pub const fn is_digest(&self) -> bool {
-        !matches!(self, Self::Text(_) | Self::Unclear(_))
+        match self {
+            Self::Text(text) => text.len() <= MOST_TEXT,
+            Self::Unclear(_) => false,
+            _ => true,
+        }
     }
 }
 
 /// How the names of a language's source files end.
-pub const fn endings(language: Language) -> &'static [&'static str] {
+const fn endings(language: Language) -> &'static [&'static str] {
     match language {
         Language::Go => &[".go"],
         Language::Cargo => &[".rs"],
@@ -86,7 +96,7 @@ pub const fn endings(language: Language) -> &'static [&'static str] {
 }
 
 /// Whether a name ends as those of a language's source files do.
-pub fn is_named_like(name: &[u8], language: Language) -> bool {
+fn is_named_like(name: &[u8], language: Language) -> bool {
     endings(language).iter().any(|ending| name.ends_with(ending.as_bytes()))
 }
 

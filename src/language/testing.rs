@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::closure::{Closure, Question, close};
+use super::go::GoIndex;
 use super::sources::{Parsed, Sources, sources_of};
 use crate::path::RelPath;
 use crate::problem::Source;
@@ -14,6 +15,7 @@ pub(crate) struct Memory {
     tree: Tree,
     parsed: Vec<Parsed>,
     named: [OnceLock<Vec<u32>>; Language::ALL.len()],
+    go: OnceLock<GoIndex>,
 }
 
 impl Memory {
@@ -39,6 +41,7 @@ impl Memory {
             tree: Tree::new(tree),
             parsed: nodes.into_values().map(|(_, parsed)| parsed).collect(),
             named: Default::default(),
+            go: OnceLock::new(),
         }
     }
 }
@@ -50,6 +53,10 @@ impl Sources for Memory {
 
     fn parsed(&self, node: usize) -> &Parsed {
         &self.parsed[node]
+    }
+
+    fn go_index(&self) -> &GoIndex {
+        self.go.get_or_init(|| GoIndex::of(&self.tree, self.named_like(Language::Go)))
     }
 
     fn named_like(&self, language: Language) -> &[u32] {

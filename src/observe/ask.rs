@@ -61,9 +61,8 @@ impl Observer<'_> {
         for image in wanted {
             for (index, destination) in image.destinations.iter().enumerate() {
                 questions.push((&image.image, index, None, destination.key_tag.clone()));
-                for tag in &destination.tags {
-                    questions.push((&image.image, index, Some(()), tag.tag.clone()));
-                }
+                let tags = destination.tags.iter().map(|tag| &tag.tag).chain(&destination.known_by);
+                questions.extend(tags.map(|tag| (&image.image, index, Some(()), tag.clone())));
             }
         }
         let answers: Vec<_> = stream::iter(questions.into_iter().map(|(image, index, is_tag, tag)| async move {
@@ -111,9 +110,10 @@ impl Observer<'_> {
             // A moving tag before a fixed one, a private destination (which has the whole record) before a public one.
             let mut standing = Vec::new();
             for (index, destination) in image.destinations.iter().enumerate() {
-                for tag in &destination.tags {
-                    if let Some(digest) = seen[index].tags.get(&tag.tag).copied().flatten() {
-                        standing.push((tag.fixed, self.is_public(&image.image, index), index, tag.tag.clone(), digest));
+                let moved = destination.tags.iter().map(|tag| (tag.fixed, &tag.tag));
+                for (fixed, tag) in moved.chain(destination.known_by.iter().map(|tag| (false, tag))) {
+                    if let Some(digest) = seen[index].tags.get(tag).copied().flatten() {
+                        standing.push((fixed, self.is_public(&image.image, index), index, tag.clone(), digest));
                     }
                 }
             }

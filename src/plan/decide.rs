@@ -51,11 +51,18 @@ pub fn wanted(facts: &Facts<'_>) -> Result<Vec<Wanted>, Problems> {
                     }
                 }
             }
-            destinations.push(WantedDestination { key_tag: known.key.tag(), tags });
+            let known_by = if chosen { Vec::new() } else { moving_tags(destination, known) };
+            destinations.push(WantedDestination { key_tag: known.key.tag(), tags, known_by });
         }
         all.push(Wanted { image: image.name.clone(), destinations });
     }
     problems.or(all)
+}
+
+/// The tags of the first moving rule that can be rendered.
+fn moving_tags(destination: &Destination, known: &ImageFacts) -> Vec<String> {
+    let mut moving = destination.tags.iter().filter(|rule| !rule.fixed && !rule.immutable);
+    moving.find_map(|rule| manifest::render_tag(rule, Some(&known.key), None).ok()).unwrap_or_default()
 }
 
 fn run_images<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = (&'a Image, &'a ImageFacts)> {
@@ -118,6 +125,7 @@ pub fn decide(facts: &Facts<'_>, wanted: &[Wanted], observed: &Observed) -> Plan
         project: facts.project.name.clone(),
         profile: facts.project.profile.clone(),
         from: facts.choices.from.clone(),
+        only: facts.selection.chosen.iter().filter(|_| facts.selection.partial).cloned().collect(),
         commit: facts.choices.commit.clone(),
         observed: !facts.choices.offline,
         functions: functions(facts, &images),

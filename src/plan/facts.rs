@@ -101,6 +101,8 @@ pub struct WantedDestination {
     pub key_tag: String,
     /// All tags that the image should have there, and whether each is fixed.
     pub tags: Vec<WantedTag>,
+    /// Moving tags of an image that was not asked for itself: they stay, and tell what was published last.
+    pub known_by: Vec<String>,
 }
 
 /// A tag that an image should have.

@@ -19,7 +19,8 @@ pub use facts::{
 };
 pub use keys::{Digests, Ingredients, fingerprint, pinned_key};
 pub use model::{
-    Action, Blocker, Commit, Executor, FORMAT, Function, Mover, Narrowed, Plan, Publication, Step, TagMove,
+    Action, Blocker, Commit, Executor, FORCED_BUILDKIT, FORMAT, Function, Mover, Narrowed, Plan, Publication, Step,
+    TagMove,
 };
 pub use reason::Reason;
 pub use schema::schema;

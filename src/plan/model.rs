@@ -50,6 +50,10 @@ pub struct Plan {
     /// The profile that images may be copied from (`--from`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
+    /// The images that were asked for; empty if none was named.
+    #[schemars(with = "Vec<String>")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<ImageName>,
     /// The commit that was planned, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<Commit>,
@@ -94,7 +98,7 @@ pub struct Step {
     pub action: Action,
     /// Who would build it.
     pub executor: Executor,
-    /// The first instruction that needs BuildKit, if one does.
+    /// The first instruction that needs BuildKit, if one does; `executor: buildkit` where the manifest says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor_because: Option<String>,
     /// Why it is built or its tags move.
@@ -183,6 +187,16 @@ pub struct Mover {
     pub commit: String,
     /// Its time, in seconds since 1970.
     pub time: i64,
+}
+
+/// What stands for the first instruction where the manifest names the builder.
+pub const FORCED_BUILDKIT: &str = "executor: buildkit";
+
+impl Step {
+    /// Whether the manifest names BuildKit, rather than an instruction needing it.
+    pub fn executor_forced(&self) -> bool {
+        self.executor_because.as_deref() == Some(FORCED_BUILDKIT)
+    }
 }
 
 impl TagMove {

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -22,6 +23,12 @@ use crate::oci::{Descriptor, Index, MAX_MANIFEST_SIZE, RawManifest, media_type};
 
 /// How many pages of tags are read before we believe that there is no end.
 const MAX_PAGES: usize = 10_000;
+/// What a registry may say of content that it has taken a moment ago, or that another run writes at the very same time: distribution on a
+/// file system reads files that are being written.
+const UNSETTLED: [&str; 3] = ["MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "DIGEST_INVALID"];
+/// How long it is waited then before the manifest is put again.
+const UNSETTLED_PAUSES: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(900)];
 /// The largest page of tags, in bytes.
 const MAX_PAGE: usize = 16 * 1024 * 1024;
 
@@ -148,7 +155,15 @@ impl Client {
         call.headers.insert(CONTENT_TYPE, media_type);
         call.scopes = BTreeSet::from([Scope::push(&repository.path)]);
         call.payload = Payload::Bytes(manifest.bytes().clone());
-        let reply = self.0.send(&call).await?;
+        let mut reply = self.0.send(&call).await?;
+        for pause in UNSETTLED_PAUSES {
+            if reply.status().is_success() || !UNSETTLED.iter().any(|code| reply.answer().has_code(code)) {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            self.0.counters.retry();
+            reply = self.0.send(&call).await?;
+        }
         if matches!(by, By::Tag(_))
             && matches!(reply.status().as_u16(), 400 | 403 | 405 | 409 | 412)
             && let Ok(Some(standing)) = self.head_manifest(repository, by).await

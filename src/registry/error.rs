@@ -187,6 +187,14 @@ pub enum Error {
         /// The operating system's word.
         cause: std::io::Error,
     },
+    /// The local Docker daemon.
+    #[error("{what}: {why}")]
+    Daemon {
+        /// The repository.
+        what: String,
+        /// What it said.
+        why: String,
+    },
     /// What is needed to speak to registries at all cannot be set up.
     #[error("cannot set up HTTP for `{host}`: {why}")]
     Setup {
@@ -223,6 +231,9 @@ impl Error {
                 "something between here and the registry changes bytes, or a file changed while it was read".to_owned(),
             ),
             Self::Credentials(error) => error.help(),
+            Self::Daemon { .. } => {
+                Some("start Docker, or set DOCKER_HOST to `unix:///path` or `tcp://host:port`".to_owned())
+            }
             _ => None,
         }
     }

@@ -2,11 +2,13 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::daemon::Daemon;
 use super::error::Error;
 use super::name::By;
 use super::store::ContentStore;
 use crate::digest::Digest;
 use crate::oci::{Descriptor, Index, RawManifest};
+use crate::storage::{TagKind, tag_kind};
 
 /// The annotation that names an entry of index.json.
 ///
@@ -22,12 +24,24 @@ const REF_NAME: &str = "org.opencontainers.image.ref.name";
 #[derive(Clone, Debug)]
 pub struct Layout {
     store: ContentStore,
+    /// What people tag is loaded into this daemon too, and stands only where the daemon has it.
+    daemon: Option<Daemon>,
 }
 
 impl Layout {
     /// The layout in the folder `root`; it is made when something is written.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { store: ContentStore::new(root) }
+        Self { store: ContentStore::new(root), daemon: None }
+    }
+
+    /// The layout behind a repository of the local Docker daemon: it keeps keys and records, for which the daemon has no place.
+    pub fn of_daemon(root: impl Into<PathBuf>, daemon: Daemon) -> Self {
+        Self { store: ContentStore::new(root), daemon: Some(daemon) }
+    }
+
+    /// The daemon, where `tag` is one that it is to know.
+    fn daemon_for(&self, tag: &str) -> Option<&Daemon> {
+        self.daemon.as_ref().filter(|_| tag_kind(tag) == TagKind::Given)
     }
 
     /// Its blobs and manifests.
@@ -45,7 +59,14 @@ impl Layout {
             By::Tag(tag) => {
                 let index = self.read_index().await?;
                 let entry = index.manifests.into_iter().find(|entry| name_of(entry) == Some(tag));
-                Ok(entry.map(|entry| Descriptor::new(entry.media_type, entry.digest, entry.size)))
+                let Some(entry) = entry else { return Ok(None) };
+                if let (Some(daemon), Some(manifest)) =
+                    (self.daemon_for(tag), self.store.manifest(&entry.digest).await?)
+                    && !daemon.holds(tag, &manifest).await?
+                {
+                    return Ok(None);
+                }
+                Ok(Some(Descriptor::new(entry.media_type, entry.digest, entry.size)))
             }
         }
     }
@@ -79,6 +100,9 @@ impl Layout {
     pub async fn put_manifest(&self, by: By<'_>, manifest: &RawManifest) -> Result<(), Error> {
         self.store.write(manifest.bytes()).await?;
         let By::Tag(tag) = by else { return Ok(()) };
+        if let Some(daemon) = self.daemon_for(tag) {
+            daemon.load(tag, manifest, &self.store).await?;
+        }
         let mut entry = manifest.descriptor();
         entry.annotations.insert(REF_NAME.to_owned(), tag.to_owned());
         self.update(move |index| {
@@ -112,7 +136,12 @@ impl Layout {
     /// If the folder cannot be written to.
     pub async fn delete_manifest(&self, by: By<'_>) -> Result<bool, Error> {
         let (tag, digest) = match by {
-            By::Tag(tag) => (Some(tag.to_owned()), None),
+            By::Tag(tag) => {
+                if let Some(daemon) = self.daemon_for(tag) {
+                    daemon.untag(tag).await?;
+                }
+                (Some(tag.to_owned()), None)
+            }
             By::Digest(digest) => (None, Some(digest)),
         };
         let changed = self

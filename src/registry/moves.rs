@@ -38,6 +38,22 @@ pub struct Attached {
     pub moves: Vec<MoveNote>,
 }
 
+impl Attached {
+    /// What a list of referrers says.
+    pub fn of(referrers: Vec<Descriptor>) -> Self {
+        let mut attached = Self::default();
+        for entry in referrers {
+            match entry.artifact_type.as_deref() {
+                Some(media_type::RECORD) => attached.records.push(entry),
+                Some(media_type::MOVE) => attached.moves.extend(MoveNote::of(&entry)),
+                _ => {}
+            }
+        }
+        attached.records.sort_by_key(|entry| entry.digest);
+        attached
+    }
+}
+
 impl MoveNote {
     fn of(entry: &Descriptor) -> Option<Self> {
         let annotation = |name: &str| entry.annotations.get(name);
@@ -82,16 +98,7 @@ impl Repository {
     /// # Errors
     /// If the registry refuses or cannot be reached, or the layout cannot be read.
     pub async fn attached(&self, image: Digest) -> Result<Attached, Error> {
-        let mut attached = Attached::default();
-        for entry in self.all_referrers(image).await? {
-            match entry.artifact_type.as_deref() {
-                Some(media_type::RECORD) => attached.records.push(entry),
-                Some(media_type::MOVE) => attached.moves.extend(MoveNote::of(&entry)),
-                _ => {}
-            }
-        }
-        attached.records.sort_by_key(|entry| entry.digest);
-        Ok(attached)
+        self.all_referrers(image).await.map(Attached::of)
     }
 
     /// Who moved `tag` to the image `image`; nobody known if nothing is returned.

@@ -30,10 +30,24 @@ impl Repository {
     /// # Errors
     /// If the registry refuses or cannot be reached, or the layout cannot be written to.
     pub async fn attach_record(&self, subject: &Descriptor, key_tag: &str, record: &[u8]) -> Result<Digest, Error> {
+        self.attach_record_from(subject, key_tag, record, &[]).await
+    }
+
+    /// As [`attach_record`](Self::attach_record); `mount_from` are paths of repositories on the same host that may have the same record.
+    ///
+    /// # Errors
+    /// As [`attach_record`](Self::attach_record).
+    pub async fn attach_record_from(
+        &self,
+        subject: &Descriptor,
+        key_tag: &str,
+        record: &[u8],
+        mount_from: &[String],
+    ) -> Result<Digest, Error> {
         let (layer, config) = (Bytes::from(compress(record)), Bytes::from_static(b"{}"));
         let manifest = record_manifest(subject, key_tag, &config, &layer);
         for (blob, bytes) in [(&manifest.config, config), (&manifest.layers[0], layer)] {
-            self.ensure_blob(blob, &BlobSource::Bytes(bytes), &[]).await?;
+            self.ensure_blob(blob, &BlobSource::Bytes(bytes), mount_from).await?;
         }
         let raw = manifest.to_raw();
         let stored = self.put_manifest(By::Digest(raw.digest()), &raw).await?;

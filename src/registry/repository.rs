@@ -6,6 +6,7 @@ use futures::stream::StreamExt;
 
 use super::body::BlobSource;
 use super::client::{Client, Stored};
+use super::daemon::Daemon;
 use super::error::Error;
 use super::layout::Layout;
 use super::name::{By, RepositoryName};
@@ -59,6 +60,12 @@ impl Repository {
     /// An image layout in a folder.
     pub fn layout(root: impl Into<std::path::PathBuf>) -> Self {
         Self::Layout(Layout::new(root))
+    }
+
+    /// A repository of the local Docker daemon: what is tagged is loaded into it; keys and records are kept in the layout `root`.
+    pub fn docker(client: &Client, root: impl Into<std::path::PathBuf>, repository: &str) -> Self {
+        let daemon = Daemon::new(&client.0.settings.docker_host, repository);
+        Self::Layout(Layout::of_daemon(root, daemon))
     }
 
     /// Where a tag points, or whether a digest is there; `None` if the manifest or the repository does not exist.
@@ -182,7 +189,7 @@ impl Repository {
                 if layout.store().contains(&blob.digest) {
                     return Ok(Arrival::Existing);
                 }
-                layout.store().save(blob, source.open(blob, 0, blob.size).await?).await?;
+                layout.store().fetch(blob, source).await?;
                 return Ok(Arrival::Sent);
             }
         };

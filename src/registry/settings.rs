@@ -12,6 +12,8 @@ pub struct Settings {
     pub endpoints: BTreeMap<String, String>,
     /// The proxies.
     pub proxies: Proxies,
+    /// Where the local Docker daemon is spoken to, as DOCKER_HOST has it.
+    pub docker_host: String,
     /// Docker's folder of certificates: `<folder>/<host>/ca.crt` is trusted for that host.
     pub certificates: Option<PathBuf>,
     /// The longest that a connection may take.
@@ -46,6 +48,7 @@ impl Default for Settings {
             user_agent: concat!("orchestrate/", env!("CARGO_PKG_VERSION")).to_owned(),
             endpoints: BTreeMap::new(),
             proxies: Proxies::default(),
+            docker_host: "unix:///var/run/docker.sock".to_owned(),
             certificates: Some(PathBuf::from("/etc/docker/certs.d")),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),

@@ -94,7 +94,8 @@ impl ContentStore {
         writer.finish().await.map(|_| ())
     }
 
-    /// Brings a blob from elsewhere into the store, unless it is there.
+    /// Brings a blob from elsewhere into the store, unless it is there. A file of the same disk gets a second name, once its bytes
+    /// were verified.
     ///
     /// # Errors
     /// As [`save`](Self::save).
@@ -102,7 +103,27 @@ impl ContentStore {
         if self.contains(&blob.digest) {
             return Ok(());
         }
+        if let BlobSource::File(path) = from
+            && let Some(linked) = self.link(path)
+        {
+            // Through the new name, so that what is verified is what stays, whatever becomes of the old one.
+            let mut stream = BlobSource::File(linked.to_path_buf()).open(blob, 0, blob.size).await?;
+            while let Some(chunk) = stream.next().await {
+                chunk?;
+            }
+            let target = self.path(&blob.digest);
+            return linked.persist(&target).map_err(|error| Error::file("write", &target, error.error));
+        }
         self.save(blob, from.open(blob, 0, blob.size).await?).await
+    }
+
+    /// A second name for a file, in the folder of blobs and not yet under a digest; `None` where the disk does not allow it.
+    fn link(&self, path: &Path) -> Option<tempfile::TempPath> {
+        let folder = self.root.join("blobs/sha256");
+        std::fs::create_dir_all(&folder).ok()?;
+        let linked =
+            tempfile::Builder::new().prefix(".partial-").make_in(folder, |name| std::fs::hard_link(path, name));
+        linked.ok().map(tempfile::NamedTempFile::into_temp_path)
     }
 
     /// Where to read a blob from.

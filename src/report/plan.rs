@@ -26,8 +26,9 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
     if !causes.is_empty() {
         let _ = write!(text, "\n{causes}");
     }
-    for blocker in &plan.blockers {
-        let _ = writeln!(text, "\n{} {}", style.bad("apply would refuse:"), blocker_text(blocker));
+    // An image with several destinations has the same tag at each.
+    for blocker in distinct(plan.blockers.iter().map(blocker_text)) {
+        let _ = writeln!(text, "\n{} {blocker}", style.bad("apply would refuse:"));
     }
     let _ = writeln!(text, "\n{}", summary(plan, style));
     text
@@ -36,11 +37,11 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
 /// How many images are named where all have the same reason.
 const NAMED: usize = 5;
 
-/// Which images need BuildKit, and the first instruction that does.
+/// Which images need BuildKit, and the first instruction that does. Who forced it knows that.
 fn buildkit_text(text: &mut String, plan: &Plan, style: Style, verbose: bool) {
     let mut needing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let steps = plan.images.iter().filter(|step| step.action == Action::Build && step.executor == Executor::Buildkit);
-    for step in steps {
+    for step in steps.filter(|step| verbose || !step.executor_forced()) {
         needing.entry(step.executor_because.as_deref().unwrap_or_default()).or_default().push(step.name.as_str());
     }
     for (because, names) in needing.into_iter().filter(|(because, _)| !because.is_empty()) {
@@ -62,13 +63,8 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
         Action::Build => style.strong(&word),
     };
     let pad = " ".repeat(width.saturating_sub(step.name.as_str().width()));
-    // Several platforms may have the same to say.
-    let mut why: Vec<String> = Vec::new();
-    for reason in step.reasons.iter().map(reason_text) {
-        if !why.contains(&reason) {
-            why.push(reason);
-        }
-    }
+    // Several platforms or destinations may have the same to say.
+    let mut why = distinct(step.reasons.iter().map(reason_text));
     let shown = if verbose { why.len() } else { why.len().min(3) };
     let more = why.split_off(shown).len();
     if more > 0 {
@@ -104,6 +100,12 @@ fn step_text(text: &mut String, step: &Step, width: usize, style: Style, verbose
             let _ = writeln!(text, "{indent}{}", style.dim(&publication_text(publication)));
         }
     }
+}
+
+/// Each text once, in order.
+fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    texts.filter(|text| seen.insert(text.clone())).collect()
 }
 
 fn publication_text(publication: &Publication) -> String {

@@ -82,13 +82,13 @@ pub(super) fn choose(request: &ContextRequest<'_>, view: &View<'_>) -> Result<Ch
     Ok(Choice { dropped: dropped(tree, &before, &nodes), placeholders, nodes, missing, languages })
 }
 
-/// Whether no read can fail for want of what the languages drop: each still sees a file, and no link leads to a dropped one.
+/// Whether no read can fail for want of what the languages drop: each still sees a file, and no link leads to what is dropped.
 fn leaves_all_reads(reads: &[Read], dropped: &[u32], view: &View<'_>) -> bool {
     let tree = &view.state.walked.tree;
     let stays =
         |node: usize| tree.nodes()[node].kind == NodeKind::File && dropped.binary_search(&(node as u32)).is_err();
     let sees = |read: &Read| select(tree, std::slice::from_ref(read)).iter().any(|(node, _)| stays(node));
-    !view.has_links_to_sources() && reads.iter().all(sees)
+    !view.has_links() && reads.iter().all(sees)
 }
 
 /// The build sees what is left, so that is what the reads are held against.

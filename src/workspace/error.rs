@@ -47,6 +47,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// What to do about it.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Git { message, .. } if message.contains("dubious ownership") => {
+                "git trusts a checkout of another user only if told to: `git config --global --add safe.directory FOLDER`"
+            }
+            Self::Git { .. } => "run the same git command here to see more",
+            Self::Glob { .. } => "globs take `*`, `**`, `?`, `[a-z]` and `{a,b}`",
+            Self::Changed { .. } => "run the command again once nothing writes there any more",
+            Self::Io { .. } | Self::NotUtf8 { .. } => "check that it is there and that you may read it",
+        }
+    }
+
     /// For `map_err`: an error of the system about `path`.
     pub(super) fn io<'a>(verb: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
         move |source| Self::Io { verb, path: path.to_owned(), source }

@@ -92,6 +92,15 @@ pub fn is_ancestor(state: &GitState, old: &str, new: &str) -> Result<Option<bool
     })
 }
 
+/// Hash and time of each commit of each branch and tag, one a line.
+///
+/// # Errors
+/// As [`git_state`].
+pub(super) fn all_commits(top: &Path) -> Result<String, Error> {
+    let log = git(top, &["log", "--all", "HEAD", "--no-show-signature", "--format=%H %ct"])?;
+    Ok(log.map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default())
+}
+
 /// Runs git; `None` where there is no such program.
 fn run(root: &Path, arguments: &[&str]) -> Result<Option<Output>, Error> {
     let mut command = Command::new("git");

@@ -51,6 +51,13 @@ impl History {
     }
 }
 
+/// The times of all commits that the checkout knows, by their hashes, in seconds since 1970. Empty where git knows none.
+pub fn commit_times(git: Option<&GitState>) -> BTreeMap<String, i64> {
+    let log = git.and_then(|git| super::git::all_commits(&git.top).ok()).unwrap_or_default();
+    let lines = log.lines().filter_map(|line| line.split_once(' '));
+    lines.filter_map(|(commit, time)| Some((commit.to_owned(), time.parse().ok()?))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -94,6 +101,20 @@ mod tests {
         }
         assert_eq!(seen.age_of(&third), Age::After, "the second time from memory");
         assert_eq!(History::default().age_of(&first), Age::Unknown, "without git");
+    }
+
+    #[test]
+    fn the_times_of_all_commits() {
+        let folder = tempfile::tempdir().unwrap();
+        git(folder.path(), &["init", "-q", "-b", "main"]);
+        let first = commit(folder.path(), "one");
+        git(folder.path(), &["checkout", "-q", "--orphan", "side"]);
+        let second = commit(folder.path(), "two");
+        let state = git_state(folder.path(), &BTreeMap::new()).unwrap();
+        let times = commit_times(state.as_ref());
+        assert_eq!(times.len(), 2);
+        assert!(times[&first] > 1_600_000_000 && times[&second] >= times[&first]);
+        assert!(commit_times(None).is_empty());
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What `inputs:` leaves of a context: globs, and the rules of languages.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::language::{self, Question, Reasons};
@@ -14,7 +13,7 @@ use super::context::{Failure, lexical};
 use super::error::Error;
 use super::files::ContextRequest;
 use super::globs::{Globs, literal_base, tidy};
-use super::view::View;
+use super::view::{Family, View};
 
 /// What the languages leave out of a context.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,7 +53,29 @@ pub(super) fn by_language(request: &ContextRequest<'_>, view: &View<'_>) -> Resu
         nodes.sort_unstable();
         nodes.dedup();
     }
+    if !found.dropped.is_empty() {
+        found.dropped.extend(emptied(view.family(), &found.dropped));
+        found.dropped.sort_unstable();
+    }
     Ok(found)
+}
+
+/// The folders of which nothing is left: a new package of which nothing counts is not to be seen at all.
+fn emptied(family: &Family, dropped: &[u32]) -> Vec<u32> {
+    let mut left = family.children.clone();
+    let mut folders = Vec::new();
+    for node in dropped {
+        let mut gone = *node;
+        while let Some(folder) = family.parents[gone as usize] {
+            left[folder as usize] -= 1;
+            if left[folder as usize] > 0 {
+                break;
+            }
+            folders.push(folder);
+            gone = folder;
+        }
+    }
+    folders
 }
 
 fn not_narrowed(inputs: &LanguageInputs, why: &str) -> Problem {
@@ -110,9 +131,12 @@ fn candidates(tree: &Tree, glob: &str) -> Vec<u32> {
 
 /// `nodes` without those of `dropped`; both ascend.
 pub(super) fn without(nodes: Vec<u32>, dropped: &[u32]) -> Vec<u32> {
-    if dropped.is_empty() {
-        return nodes;
-    }
-    let dropped: HashSet<u32> = dropped.iter().copied().collect();
-    nodes.into_iter().filter(|node| !dropped.contains(node)).collect()
+    let mut dropped = dropped.iter().peekable();
+    let stays = |node: &u32| {
+        while dropped.next_if(|gone| *gone < node).is_some() {}
+        dropped.peek() != Some(&node)
+    };
+    let mut nodes = nodes;
+    nodes.retain(stays);
+    nodes
 }

@@ -8,7 +8,8 @@ use super::digests::Digests;
 use super::files::{identity, place};
 use super::hash::{self, Hashed};
 use super::stat_cache::{Identity, StatCache};
-use crate::language::{Parsed, Sources, is_named_like, sources_of};
+use crate::language::{GoIndex, Parsed, Sources, sources_of};
+use crate::path::RelPath;
 use crate::project::Language;
 use crate::tree::{NodeKind, Tree};
 
@@ -18,8 +19,29 @@ pub(super) struct Learned {
     /// By node.
     files: OnceLock<Vec<OnceLock<Loaded>>>,
     named: [OnceLock<Vec<u32>>; Language::ALL.len()],
-    /// Whether some link may lead to a source file.
+    go: OnceLock<GoIndex>,
+    family: OnceLock<Family>,
+    /// Whether there are links.
     links: OnceLock<bool>,
+}
+
+/// Which folder holds each node, and how many nodes each folder holds itself.
+#[derive(Debug)]
+pub(super) struct Family {
+    /// By node; `None` for those in the root.
+    pub parents: Vec<Option<u32>>,
+    /// By node; none for what is no folder.
+    pub children: Vec<u32>,
+}
+
+impl Family {
+    fn of(tree: &Tree) -> Self {
+        let parent = |path: &RelPath| tree.find(&path.parent()?).map(|node| node as u32);
+        let parents: Vec<Option<u32>> = tree.nodes().iter().map(|node| parent(&node.path)).collect();
+        let mut children = vec![0; parents.len()];
+        parents.iter().flatten().for_each(|parent| children[*parent as usize] += 1);
+        Self { parents, children }
+    }
 }
 
 /// What a file says, and what reading it gave besides; that is taken away once the workspace knows it.
@@ -58,13 +80,15 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    /// Whether some link of the context may lead to a source file of any language.
-    pub fn has_links_to_sources(&self) -> bool {
-        let may_lead = |kind: &NodeKind| match kind {
-            NodeKind::Link(target) => Language::ALL.iter().any(|language| is_named_like(target, *language)),
-            _ => false,
-        };
-        *self.state.learned.links.get_or_init(|| self.tree().nodes().iter().any(|node| may_lead(&node.kind)))
+    /// Who holds whom.
+    pub fn family(&self) -> &Family {
+        self.state.learned.family.get_or_init(|| Family::of(self.tree()))
+    }
+
+    /// Whether there are links in the context.
+    pub fn has_links(&self) -> bool {
+        let is_link = |kind: &NodeKind| matches!(kind, NodeKind::Link(_));
+        *self.state.learned.links.get_or_init(|| self.tree().nodes().iter().any(|node| is_link(&node.kind)))
     }
 
     fn load(&self, node: usize) -> Loaded {
@@ -98,6 +122,10 @@ impl Sources for View<'_> {
         let cells =
             self.state.learned.files.get_or_init(|| std::iter::repeat_with(OnceLock::new).take(count).collect());
         &cells[node].get_or_init(|| self.load(node)).parsed
+    }
+
+    fn go_index(&self) -> &GoIndex {
+        self.state.learned.go.get_or_init(|| GoIndex::of(self.tree(), self.named_like(Language::Go)))
     }
 
     fn named_like(&self, language: Language) -> &[u32] {

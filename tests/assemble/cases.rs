@@ -239,6 +239,7 @@ pub const EQUAL: &[(&str, &str)] = &[
     ("add archive through link", "FROM scratch\nCOPY a.txt /\nADD archives/plain.tar archives/hard.tar /x/\n"),
     ("copy over special", "FROM scratch\nADD archives/special.tar /x/\nCOPY a.txt /x/pipe\n"),
     ("copy from special", "FROM scratch AS one\nADD archives/special.tar /x/\nFROM scratch\nCOPY --from=one /x /y\n"),
+    ("add numbers that were not written", "FROM scratch\nADD archives/blank.tar /x/\n"),
     ("add names that are not utf-8", "FROM scratch\nADD archives/latin.tar /x/\n"),
     (
         "copy from names that are not utf-8",

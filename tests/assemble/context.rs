@@ -156,6 +156,12 @@ fn archives(root: &Path) {
             Entry(b"caf\xe9/link", Symlink, "there", 0o777, 0),
         ]),
     );
+    let mut blank = tar_of(&[Entry(b"blank.txt", Regular, "blank\n", 0o644, 0)]);
+    blank[100..124].fill(0);
+    blank[148..156].fill(b' ');
+    let sum: u32 = blank[..512].iter().map(|byte| u32::from(*byte)).sum();
+    blank[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    write("blank.tar", &blank);
     write("rooted.tar", &tar_of(&[Entry(b"/etc/rooted", Regular, "rooted\n", 0o644, 0)]));
     write(
         "through.tar",

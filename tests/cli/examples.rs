@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::place::{Place, repository};
 
@@ -32,7 +32,7 @@ fn folders() -> Vec<String> {
 fn each_is_sound_in_every_profile() {
     let place = clone();
     for folder in folders() {
-        let text = place.read(&format!("{folder}/deploy.yaml").trim_start_matches('/'));
+        let text = place.read(format!("{folder}/deploy.yaml").trim_start_matches('/'));
         let schema = text.lines().next().unwrap().strip_prefix("# yaml-language-server: $schema=");
         let schema = repository().join(&folder).join(schema.unwrap_or_else(|| panic!("{folder}: no schema in line 1")));
         assert!(schema.exists(), "{folder}: {}", schema.display());
@@ -51,14 +51,11 @@ fn each_is_sound_in_every_profile() {
 }
 
 /// What an image is made of and where it goes, by name.
-/// The key and the name of each image, and repository and tags of its destinations.
-type Images = BTreeMap<String, (Value, Value, Vec<(Value, Value)>)>;
-
-fn images(plan: &Value) -> Images {
+fn images(plan: &Value) -> BTreeMap<String, Value> {
     let image = |step: &Value| {
         let destinations = step["destinations"].as_array().unwrap();
-        let tags = destinations.iter().map(|place| (place["repository"].clone(), place["tags"].clone())).collect();
-        (step["name"].as_str().unwrap().to_owned(), (step["key"].clone(), step["needs"].clone(), tags))
+        let tags: Vec<Value> = destinations.iter().map(|place| json!([place["repository"], place["tags"]])).collect();
+        (step["name"].as_str().unwrap().to_owned(), json!([step["key"], step["needs"], tags]))
     };
     plan["images"].as_array().unwrap().iter().map(image).collect()
 }

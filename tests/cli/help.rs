@@ -2,8 +2,24 @@
 
 use crate::place::{Place, snapshot};
 
-const COMMANDS: &[&str] =
-    &["check", "show", "plan", "apply", "why", "inputs", "graph", "update", "tag", "schema", "completions"];
+const COMMANDS: &[&str] = &[
+    "init",
+    "check",
+    "show",
+    "plan",
+    "apply",
+    "why",
+    "inputs",
+    "graph",
+    "update",
+    "load",
+    "run",
+    "tag",
+    "prune",
+    "sizes",
+    "schema",
+    "completions",
+];
 
 #[test]
 fn the_program() {

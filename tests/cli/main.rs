@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod bounds;
+mod docs;
 mod examples;
 mod exits;
 mod help;
+mod init;
 mod interrupted;
 mod mistakes;
 mod outputs;

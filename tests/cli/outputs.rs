@@ -129,6 +129,26 @@ fn why_and_tag_of_an_image() {
     );
 }
 
+/// Built, changed and explained: a file, an arg, an instruction, and a base of which all comes.
+#[test]
+fn why_after_a_change() {
+    let place = place();
+    place.write("deploy.yaml", &MANIFEST.replace("  executor: buildkit\n", ""));
+    place.commit();
+    place.run(&["apply"]).exits(0);
+    let nothing = place.run(&["why", "api"]).exits(0);
+    place.write("src/api/main", "changed\n");
+    place.write("src/api/more", "new\n");
+    let file = place.run(&["why", "api"]).exits(0);
+    place.write("shared/text", "changed\n");
+    let base = place.run(&["why", "worker"]).exits(0);
+    place.write(
+        "docker/handler",
+        "ARG BASE\nFROM ${BASE}\nARG HANDLER\nCOPY src/${HANDLER} /src\nCMD [\"/src/more\"]\n",
+    );
+    snapshot!(nothing, file, base, place.run(&["why", "api"]).exits(0), place.run(&["plan"]).exits(0));
+}
+
 #[test]
 fn update_with_nothing_from_outside() {
     let place = place();

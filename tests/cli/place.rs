@@ -220,10 +220,13 @@ impl Ran {
             .unwrap_or_else(|error| panic!("`{}`: {error}:\n{}{}", self.command, self.stdout, self.stderr))
     }
 
-    /// `code file:line:column` of every problem of a run with `--json`, in the order given.
+    /// `code file:line:column` of every problem of a run with `--json`, in the order given. A plan has its warnings on stderr.
     pub fn problems(&self) -> Vec<String> {
         let json = self.json();
-        let list = json["problems"].as_array().unwrap_or_else(|| panic!("`{}`: {json}", self.command));
+        let Some(list) = json["problems"].as_array() else {
+            let drawn = regex::Regex::new(r"(?m)^([a-z]+(?:-[a-z]+)*)\n\n[^╭]*╭─\[([^\]]+)\]").unwrap();
+            return drawn.captures_iter(&self.stderr).map(|found| format!("{} {}", &found[1], &found[2])).collect();
+        };
         let one = |problem: &Value| {
             let (code, place) = (problem["code"].as_str().unwrap(), &problem["places"][0]);
             format!("{code} {}:{}:{}", place["file"].as_str().unwrap(), place["line"], place["column"])

@@ -58,6 +58,7 @@ async fn put(repository: &Repository, step: &Value) -> Digest {
         pinned: None,
         digest: raw.digest(),
         commit: None,
+        published: None,
         records: Vec::new(),
     };
     repository.attach_record(&raw.descriptor(), &key.tag(), &document.to_bytes()).await.unwrap();

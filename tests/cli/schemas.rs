@@ -1,5 +1,6 @@
 //! The schemas of what the program writes, held against what it writes.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use boon::{Compiler, SchemaIndex, Schemas};
@@ -103,6 +104,36 @@ fn events_are_as_their_schema_says() {
     let log: Vec<Value> =
         place.read(".orchestrate/events.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     log.iter().for_each(|event| schema.must_take("events.jsonl", event));
+}
+
+/// A whole run that builds, without any server.
+#[test]
+fn a_run_that_builds_is_as_the_schemas_say() {
+    let (plans, events) = (Schema::committed("plan.schema.json"), Schema::committed("events.schema.json"));
+    let place = Place::copy_of("examples/quickstart").committed();
+    let applied = place.run(&["apply", "--json"]).exits(0);
+    let mut kinds = BTreeSet::new();
+    for line in applied.stdout.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        events.must_take(line, &event);
+        kinds.insert(event["event"]["type"].as_str().unwrap().to_owned());
+    }
+    for kind in
+        ["version", "run-started", "step-started", "phase-started", "blobs-sent", "step-finished", "run-finished"]
+    {
+        assert!(kinds.contains(kind), "{kind}: {kinds:?}");
+    }
+    place.write("handlers/shared/footer.txt", "another footer\n");
+    let plan = place.run(&["plan", "--json"]).exits(0).json();
+    plans.must_take("an edited input", &plan);
+    let reasons: BTreeSet<&str> = plan["images"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|step| step["reasons"].as_array().unwrap())
+        .map(|reason| reason["kind"].as_str().unwrap())
+        .collect();
+    assert!(reasons.contains("file"), "{reasons:?}");
 }
 
 #[test]

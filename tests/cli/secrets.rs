@@ -1,7 +1,10 @@
 //! No secret value leaves the program: not in its output, nor in a plan, a record, a receipt or an event.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
+
+use flate2::read::GzDecoder;
 
 use crate::place::Place;
 use crate::published::publish;
@@ -98,6 +101,39 @@ fn nothing_tells_a_secret() {
     for path in written {
         clean(&path.display().to_string(), &fs::read(&path).unwrap());
     }
+}
+
+/// A file as it is, and unpacked if it is compressed.
+fn contents(path: &Path) -> Vec<Vec<u8>> {
+    let bytes = fs::read(path).unwrap();
+    let mut unpacked = Vec::new();
+    let packed = GzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).is_ok();
+    if packed { vec![bytes, unpacked] } else { vec![bytes] }
+}
+
+/// What is really published: the image takes the args, its record says that they count, and neither shows them.
+#[test]
+fn no_image_and_no_record_tells_a_secret() {
+    let place = place();
+    place.write("deploy.yaml", &place.read("deploy.yaml").replace(", executor: buildkit", ""));
+    place.write("Dockerfile", "FROM scratch\nARG LICENCE\nARG ENTRY\nARG DB_PASSWORD\nCOPY main /\n");
+    let applied = place.run(&["apply", "--json"]).exits(0);
+    clean("apply --json", applied.stdout.as_bytes());
+    clean("apply --json", applied.stderr.as_bytes());
+    let mut written = Vec::new();
+    files(&place.path(".orchestrate"), &mut written);
+    let mut records = 0;
+    for path in &written {
+        for bytes in contents(path) {
+            clean(&path.display().to_string(), &bytes);
+            records += usize::from(bytes.windows(9).any(|window| window == b"sensitive") && bytes.starts_with(b"{"));
+        }
+    }
+    assert!(records > 0, "the record says that sensitive args count: {written:?}");
+    let place = place.variable("LICENCE", "another value");
+    let why = place.run(&["why", "api"]).exits(0);
+    clean("why", why.stdout.as_bytes());
+    assert!(why.stdout.contains("LICENCE"), "another value is another key: {}", why.stdout);
 }
 
 #[test]

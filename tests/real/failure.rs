@@ -46,6 +46,7 @@ fn a_failed_build_shows_its_place_and_stops_its_dependents_alone() {
     let run = place.run(&["apply", "--fail-fast"]).exits(1);
     assert!(run.stderr.contains(&format!("{dockerfile}:{line}")), "{}", run.stderr);
     assert!(run.stderr.contains("say: cannot read /opt/media/codecs"), "{}", run.stderr);
+    assert!(run.stderr.contains("failed: 3 kept, 1 failed, 3 skipped"), "{}", run.stderr);
 
     // The tags of what succeeded move if that is asked for.
     let events = place.run(&["apply", "--json", "--publish-partial"]).exits(1).events();

@@ -15,6 +15,7 @@ mod run;
 
 mod base_chain;
 mod copy_of_everything;
+mod daemon;
 mod failure;
 mod five_lambdas;
 mod flags;
@@ -22,4 +23,6 @@ mod interrupt;
 mod keys;
 mod kill;
 mod read_only;
+mod rivals;
 mod saved_plan;
+mod soak;

@@ -41,13 +41,12 @@ impl Place {
 
     /// A checkout of these files; `REGISTRY` in deploy.yaml is the registry's address. `None` where the test is to be skipped.
     pub fn of(test: &str, files: &[(&str, &str)]) -> Option<Self> {
-        Self::new(test, None, false, |root| {
-            for (path, text) in files {
-                put(&root.join(path), text);
-            }
-            let say = format!("examples/five-lambdas/runtime/say-{}", architecture());
-            fs::copy(repository().join(say), root.join("say")).unwrap();
-        })
+        Self::new(test, None, false, |root| these(files, root))
+    }
+
+    /// The same, with a [`Proxy`] before the registry.
+    pub fn of_behind_a_proxy(test: &str, files: &[(&str, &str)]) -> Option<Self> {
+        Self::new(test, None, true, |root| these(files, root))
     }
 
     fn new(test: &str, profile: Option<&'static str>, proxied: bool, fill: impl Fn(&Path)) -> Option<Self> {
@@ -226,6 +225,14 @@ fn architecture() -> &'static str {
 /// The repository that is tested.
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn these(files: &[(&str, &str)], root: &Path) {
+    for (path, text) in files {
+        put(&root.join(path), text);
+    }
+    let say = format!("examples/five-lambdas/runtime/say-{}", architecture());
+    fs::copy(repository().join(say), root.join("say")).unwrap();
 }
 
 fn five_lambdas(root: &Path) {

@@ -1,5 +1,6 @@
 //! Stands between the program and its registry, and stops a request where a test wants to look.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,8 @@ use std::time::Duration;
 
 /// How long a request that is to be held is waited for.
 const LONGEST: Duration = Duration::from_secs(120);
+/// How long a request waits for its like.
+const MEETING: Duration = Duration::from_secs(2);
 
 /// On which side of the registry a request is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,18 @@ pub struct Proxy {
 struct State {
     hold: Mutex<Hold>,
     changed: Condvar,
+    meetings: Mutex<Meetings>,
+    met: Condvar,
+}
+
+/// Requests that wait for their like.
+#[derive(Default)]
+struct Meetings {
+    wanted: Option<Fits>,
+    /// How many of each came, and how many were let go.
+    seen: BTreeMap<String, (usize, usize)>,
+    /// Pairs that met.
+    pairs: usize,
 }
 
 type Fits = Box<dyn Fn(&str) -> bool + Send>;
@@ -76,6 +91,16 @@ impl Proxy {
         *self.state.hold.lock().unwrap() = Hold { wanted: Some((side, Box::new(fits))), held: None, released: None };
     }
 
+    /// From now on a request whose first line fits waits until the same one comes again, from another run; not for ever.
+    pub fn meet(&self, fits: impl Fn(&str) -> bool + Send + 'static) {
+        self.state.meetings.lock().unwrap().wanted = Some(Box::new(fits));
+    }
+
+    /// How many pairs met so far.
+    pub fn met(&self) -> usize {
+        self.state.meetings.lock().unwrap().pairs
+    }
+
     /// Waits until the request is held; gives its first line.
     pub fn held(&self) -> String {
         let hold = self.state.hold.lock().unwrap();
@@ -98,6 +123,28 @@ impl State {
     fn wants(&self, side: Side, line: &str) -> bool {
         let hold = self.hold.lock().unwrap();
         hold.held.is_none() && hold.wanted.as_ref().is_some_and(|(wanted, fits)| *wanted == side && fits(line))
+    }
+
+    /// Lets a request wait for its like.
+    fn meet(&self, line: &str) {
+        let mut meetings = self.meetings.lock().unwrap();
+        if !meetings.wanted.as_ref().is_some_and(|fits| fits(line)) {
+            return;
+        }
+        let entry = meetings.seen.entry(line.to_owned()).or_default();
+        entry.0 += 1;
+        let mine = entry.0;
+        if mine.is_multiple_of(2) {
+            entry.1 = mine;
+            meetings.pairs += 1;
+            self.met.notify_all();
+            return;
+        }
+        let alone = |meetings: &mut Meetings| meetings.seen[line].1 < mine;
+        let (mut meetings, waited) = self.met.wait_timeout_while(meetings, MEETING, alone).unwrap();
+        if waited.timed_out() && meetings.seen[line].1 < mine {
+            meetings.seen.get_mut(line).unwrap().0 -= 1;
+        }
     }
 
     /// Holds a request until the test lets it go.
@@ -141,6 +188,7 @@ fn requests(mut client: &TcpStream, mut server: &TcpStream, state: &State, (line
                 return; // Docker tries TLS first, and takes a closed connection for a no.
             }
             line.lock().unwrap().clone_from(&first);
+            state.meet(&first);
             if state.wants(Side::Before, &first) && state.stop(&first) == End::Lost {
                 return;
             }

@@ -26,9 +26,17 @@ fn a_plan_changes_nothing_anywhere() {
     let before = (listing(&place.root()), listing(&home));
 
     // Root writes wherever it likes, so another user plans; git must be told that this is meant.
-    let mut command = if is_root() { place.nobody(&place.root()) } else { program(&place.root()) };
-    command.args(["plan", "--json", "--profile", "local"]).env("HOME", &home).env("PATH", path);
-    command.env_remove("DOCKER_CONFIG").env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    let planning = || {
+        let mut command = if is_root() { place.nobody(&place.root()) } else { program(&place.root()) };
+        command.args(["plan", "--json", "--profile", "local"]).env("HOME", &home).env("PATH", &path);
+        command.env_remove("DOCKER_CONFIG").env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+        command
+    };
+    if is_root() {
+        let run = Run::of(planning()).exits(2);
+        assert!(run.stderr.contains("safe.directory"), "{}", run.stderr);
+    }
+    let mut command = planning();
     command.envs([("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "safe.directory"), ("GIT_CONFIG_VALUE_0", "*")]);
     let mark = place.registry.mark();
     let run = Run::of(command).exits(0);

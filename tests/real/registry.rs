@@ -97,6 +97,16 @@ impl Registry {
         tags
     }
 
+    /// The layers of the image that a tag points at.
+    pub fn layers(&self, repository: &str, tag: &str) -> Vec<Digest> {
+        let (status, bytes) = self.real.fetch(&format!("/v2/{repository}/manifests/{tag}"));
+        assert_eq!(status, 200, "{repository}:{tag}");
+        match RawManifest::from_bytes(bytes).unwrap().contents().unwrap() {
+            Contents::Manifest(manifest) => manifest.layers.iter().map(|layer| layer.digest).collect(),
+            Contents::Index(_) => panic!("{repository}:{tag} is an index"),
+        }
+    }
+
     /// Every tag of every repository, each of which must resolve to a whole image: every manifest, config and layer is there and is what
     /// its digest says, and so is what a record refers to.
     pub fn whole(&self) -> Tags {

@@ -15,7 +15,6 @@ use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
 use crate::event::{Receipt, RunOutcome};
 use crate::exec::assemble::Cache;
-use crate::exec::buildkit::Address;
 use crate::plan::{Action, Executor, Plan, Reason, stale};
 use crate::registry::ContentStore;
 use crate::report::{Human, JsonLines, Reporter, plan_text};
@@ -29,6 +28,7 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
     let outputs = arguments.plan.iter().chain(&arguments.receipt).map(|path| path.display().to_string());
     let outputs: Vec<String> = outputs.collect();
     let choose = chosen(&arguments.choose, saved.as_ref());
+    let settings = &saved.as_ref().map_or_else(|| settings.clone(), |saved| as_saved(settings, saved));
     let planned = make_sound_plan(settings, &choose, &outputs).await?;
     if let Some(why) = saved.as_ref().and_then(|saved| stale(saved, &planned.plan)) {
         return Err(Failure::Message {
@@ -70,6 +70,16 @@ fn receipt_json(receipt: &Receipt) -> String {
     text
 }
 
+/// The profile and the images are those of the saved plan, where the command line names none.
+fn as_saved(settings: &Settings, saved: &Plan) -> Settings {
+    let mut settings = settings.clone();
+    settings.profile = settings.profile.or_else(|| saved.profile.clone());
+    if settings.only.is_empty() {
+        settings.only = saved.only.iter().map(ToString::to_string).collect();
+    }
+    settings
+}
+
 /// What the command line asks for, and what the saved plan was made with.
 fn chosen(choose: &Choose, saved: Option<&Plan>) -> Choose {
     let mut choose = choose.clone();
@@ -109,11 +119,7 @@ fn write_lock(planned: &Planned) -> Result<(), Failure> {
 /// # Errors
 /// What is missing before the first effect: a builder, a folder that can be written.
 pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArguments) -> Result<Receipt, Failure> {
-    let address = match &arguments.buildkit {
-        Some(text) => Address::parse(text)
-            .map_err(|error| Failure::wrong(error.to_string(), "use unix:///path or tcp://host:port"))?,
-        None => Address::DialStdio { builder: arguments.builder.clone() },
-    };
+    let address = arguments.builder.address()?;
     let Planned { loaded, prepared, registries, repositories, sources, history, plan } = planned;
     let state = loaded.workspace.make_state_folder().map_err(|error| {
         Failure::surroundings(
@@ -163,7 +169,7 @@ pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArg
 }
 
 /// The first Ctrl-C (or SIGTERM) ends builds and pushes and lets the tag phase finish; the second ends the program.
-async fn interrupt(cancel: CancellationToken) {
+pub async fn interrupt(cancel: CancellationToken) {
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
     let mut next = async || match &mut terminated {
         Some(terminated) => {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::narrowing::narrowing;
+use crate::cli::args::CheckArguments;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::{BaseConfigs, Loaded, load, unreadable};
 use crate::cli::settings::Settings;
@@ -10,13 +12,17 @@ use crate::ignore::Ignore;
 use crate::problem::{Code, Problem, Problems, to_json};
 
 /// Checks the manifest, the Dockerfiles that it names, and what builds on what.
-pub async fn check(settings: &Settings) -> Result<Exit, Failure> {
+pub async fn check(settings: &Settings, arguments: &CheckArguments) -> Result<Exit, Failure> {
     let loaded = load(settings)?;
     let wired = loaded.wire(settings, &BaseConfigs::new())?;
     let mut warnings = loaded.warnings.clone();
     warnings.append(wired.warnings);
     warnings.append(ignore_files(&loaded)?);
     warnings.or(())?;
+    if !arguments.narrowing.is_empty() {
+        show_problems(&warnings, false);
+        return narrowing(settings, arguments).await;
+    }
     if settings.json {
         print(&format!("{:#}\n", serde_json::json!({ "problems": to_json(&warnings) })));
         return Ok(Exit::Done);

@@ -12,7 +12,7 @@ use crate::cli::prepare::prepare;
 use crate::cli::print;
 use crate::cli::registries::Registries;
 use crate::cli::settings::Settings;
-use crate::dockerfile::Read;
+use crate::dockerfile::{Read, ReadKind};
 use crate::fingerprint::{FileEntry, FileKind};
 use crate::plan::ImageFacts;
 use crate::platform::Platform;
@@ -62,12 +62,22 @@ pub async fn inputs(settings: &Settings, arguments: &InputsArguments) -> Result<
 /// Why a path counts: the instruction that can read it, and the language's reason where it has one.
 fn because(said: Option<&Explained>, reads: &[Read]) -> Vec<String> {
     let read = match said.map(|said| said.because) {
-        Some(Because::Read(index)) => reads.get(index).map(|read| format!("{} ({})", read.text, read.location)),
+        Some(Because::Read(index)) => reads.get(index).map(instruction),
         Some(Because::Whole) => Some("all of the context counts".to_owned()),
         // A folder on the way to something that is read.
         Some(Because::Dropped) | None => None,
     };
     read.into_iter().chain(said.and_then(|said| said.language.clone())).collect()
+}
+
+fn instruction(read: &Read) -> String {
+    let word = match read.kind {
+        ReadKind::Copy => "COPY",
+        ReadKind::Add => "ADD",
+        ReadKind::Bind => "a bind mount of",
+        ReadKind::Whole => "all of the context:",
+    };
+    format!("{word} {} ({})", read.text, read.location)
 }
 
 fn file(context: &str, platform: &Platform, entry: &FileEntry, because: &[String]) -> Value {

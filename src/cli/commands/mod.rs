@@ -2,22 +2,35 @@
 
 mod apply;
 mod check;
+mod init;
 mod inputs;
+mod load;
+mod narrowing;
 mod plan;
 mod print;
+mod prune;
 #[cfg(test)]
 mod publication_tests;
 mod show;
+mod sizes;
+#[cfg(test)]
+mod storage_tests;
 mod tag;
+#[cfg(test)]
+mod testing;
 mod update;
 mod why;
 
 pub use apply::apply;
 pub use check::check;
+pub use init::init;
 pub use inputs::inputs;
+pub use load::{load_image, run_image};
 pub use plan::plan;
 pub use print::{completions, graph, schema};
+pub use prune::prune;
 pub use show::show;
+pub use sizes::sizes;
 pub use tag::tag;
 pub use update::update;
 pub use why::why;

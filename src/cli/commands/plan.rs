@@ -91,7 +91,15 @@ fn matrix(plan: &Plan) -> serde_json::Value {
 /// # Errors
 /// What is wrong in the files, or a registry that cannot be asked.
 pub async fn make_plan(settings: &Settings, choose: &Choose, outputs: &[String]) -> Result<Planned, Failure> {
-    planned(settings, choose, outputs, false).await
+    planned(settings, load(settings)?, choose, outputs, false).await
+}
+
+/// As [`make_plan`], of a manifest that is loaded.
+///
+/// # Errors
+/// As [`make_plan`].
+pub async fn plan_loaded(settings: &Settings, loaded: Loaded, choose: &Choose) -> Result<Planned, Failure> {
+    planned(settings, loaded, choose, &[], false).await
 }
 
 /// As [`make_plan`], with the records read of all that is taken for published: a key tag alone is no proof for what is done next.
@@ -99,12 +107,17 @@ pub async fn make_plan(settings: &Settings, choose: &Choose, outputs: &[String])
 /// # Errors
 /// As [`make_plan`].
 pub async fn make_sound_plan(settings: &Settings, choose: &Choose, outputs: &[String]) -> Result<Planned, Failure> {
-    planned(settings, choose, outputs, true).await
+    planned(settings, load(settings)?, choose, outputs, true).await
 }
 
-async fn planned(settings: &Settings, choose: &Choose, outputs: &[String], verify: bool) -> Result<Planned, Failure> {
+async fn planned(
+    settings: &Settings,
+    mut loaded: Loaded,
+    choose: &Choose,
+    outputs: &[String],
+    verify: bool,
+) -> Result<Planned, Failure> {
     let promotion = Promotion::load(settings, choose.from.as_deref())?;
-    let mut loaded = load(settings)?;
     loaded.workspace.leave_out(outputs.iter().map(String::as_str));
     let registries = Registries::with(settings, &loaded.project, promotion.as_ref().map(|other| &other.project))?;
     let prepared = prepare(&mut loaded, &registries, settings).await?;

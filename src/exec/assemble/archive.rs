@@ -15,7 +15,7 @@ use crate::path::RelPath;
 use crate::problem::Code;
 
 /// What `reader` holds, whatever its compression: gzip, bzip2, xz or zstd by their first bytes, else as it is.
-pub(super) fn decompressed(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+pub fn decompressed(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut reader = BufReader::with_capacity(128 * 1024, reader);
     let start = reader.fill_buf()?;
     Ok(if start.starts_with(&[0x1f, 0x8b, 0x08]) {
@@ -159,8 +159,20 @@ fn hard_link(into: &mut Files, folder: &RelPath, place: &RelPath, target: &[u8])
 pub(super) fn meta<R: Read>(entry: &tar::Entry<'_, R>) -> io::Result<Meta> {
     let header = entry.header();
     let number = |value: u64| u32::try_from(value).map_err(|_| io::Error::other(format!("{value} is no owner")));
-    let mode = if header.entry_type().is_symlink() { 0o777 } else { header.mode()? & 0o7777 };
-    Ok(Meta { mode, uid: number(header.uid()?)?, gid: number(header.gid()?)? })
+    let fields = header.as_old();
+    let mode = match header.entry_type().is_symlink() {
+        true => 0o777,
+        false if is_blank(&fields.mode) => 0,
+        false => header.mode()? & 0o7777,
+    };
+    let uid = if is_blank(&fields.uid) { 0 } else { number(header.uid()?)? };
+    let gid = if is_blank(&fields.gid) { 0 } else { number(header.gid()?)? };
+    Ok(Meta { mode, uid, gid })
+}
+
+/// A number that was not written is 0, as Go's `archive/tar` reads it.
+fn is_blank(field: &[u8]) -> bool {
+    field.iter().all(|byte| matches!(byte, 0 | b' '))
 }
 
 /// The extended attributes of an entry.
@@ -184,4 +196,45 @@ pub(super) fn device(header: &tar::Header) -> io::Result<Device> {
     }
     let (major, minor) = (header.device_major()?.unwrap_or(0), header.device_minor()?.unwrap_or(0));
     Ok(Device { flag: header.entry_type().as_byte(), major, minor })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(builder: &mut tar::Builder<Vec<u8>>, name: &str, kind: tar::EntryType, link: &str, text: &[u8]) {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_size(text.len() as u64);
+        if !link.is_empty() {
+            header.set_link_name(link).unwrap();
+        }
+        builder.append_data(&mut header, name, text).unwrap();
+    }
+
+    fn unpacked(tar: &[u8]) -> Result<Files, Fault> {
+        let mut files = Files::default();
+        let meta = Meta { mode: 0o644, uid: 0, gid: 0 };
+        let NodeKind::File(file) = Node::bytes(tar, meta).kind else { panic!("bytes are a file") };
+        assert!(unpack(&mut files, &file, b"/x/", None)?);
+        Ok(files)
+    }
+
+    #[test]
+    fn archives_that_cannot_be_unpacked_are_refused() {
+        let mut whole = tar::Builder::new(Vec::new());
+        entry(&mut whole, "a", tar::EntryType::Regular, "", &[7; 2000]);
+        entry(&mut whole, "b", tar::EntryType::Link, "a", b"");
+        let whole = whole.into_inner().unwrap();
+        let path = RelPath::new(b"x/b").unwrap();
+        assert!(unpacked(&whole).unwrap().get(&path).is_some());
+
+        let mut dangling = tar::Builder::new(Vec::new());
+        entry(&mut dangling, "b", tar::EntryType::Link, "a", b"");
+        for bad in [&whole[..1000], &dangling.into_inner().unwrap()] {
+            let refused = unpacked(bad).unwrap_err();
+            assert!(matches!(refused, Fault::Refused { code: Code::BadArchive, .. }), "{refused:?}");
+        }
+    }
 }

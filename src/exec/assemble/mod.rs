@@ -31,6 +31,7 @@ mod owner;
 mod settings;
 mod stage;
 
+pub use archive::decompressed;
 pub use base::{BaseSource, Place};
 pub use build::{Built, ContextSource, Request, assemble};
 pub use cache::Cache;

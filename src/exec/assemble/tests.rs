@@ -33,14 +33,19 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With more files.
+    fn with(more: &[(&str, &[u8])]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut entries = BTreeMap::new();
-        for (path, text) in FILES {
+        for (path, text) in FILES.iter().map(|(path, text)| (*path, text.as_bytes())).chain(more.iter().copied()) {
             let place = folder.path().join("context").join(path);
             std::fs::create_dir_all(place.parent().unwrap()).unwrap();
             std::fs::write(place, text).unwrap();
             let path = RelPath::new(path.as_bytes()).unwrap();
-            let hash = ContentHash::from_bytes(*blake3::hash(text.as_bytes()).as_bytes());
+            let hash = ContentHash::from_bytes(*blake3::hash(text).as_bytes());
             let kind = FileKind::File { hash, size: text.len() as u64 };
             let mut parent = path.parent();
             while let Some(folder) = parent.filter(|folder| !folder.is_root()) {
@@ -233,6 +238,22 @@ async fn refusals_have_a_place() {
         let result = bench.build(bench.request(&format!("FROM scratch\n{lines}\n"))).await;
         assert_eq!(code(result), (expected, place.to_owned()), "{lines}");
     }
+}
+
+#[tokio::test]
+async fn a_broken_archive_is_refused() {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Link);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_mode(0o644);
+    header.set_size(0);
+    archive.append_link(&mut header, "name", "missing").unwrap();
+    let bench = Bench::with(&[("broken.tar", &archive.into_inner().unwrap())]);
+    let result = bench.build(bench.request("FROM scratch\nADD broken.tar /\n")).await;
+    assert_eq!(code(result), (Code::BadArchive, "Dockerfile:2:1".to_owned()));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod constraint;
 mod file;
+mod index;
 mod mod_file;
 mod modules;
 mod packages;
@@ -12,4 +13,5 @@ mod packages;
 mod tests;
 
 pub use file::GoFile;
+pub use index::GoIndex;
 pub(super) use packages::close;

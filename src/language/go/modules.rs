@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::index::GoIndex;
 use super::mod_file::ModFile;
 use crate::language::paths::join;
 use crate::language::sources::{Parsed, Sources};
@@ -85,19 +86,19 @@ impl Modules {
     }
 
     /// Where `import` leads.
-    pub fn resolve(&self, import: &str, sources: &dyn Sources) -> Place {
+    pub fn resolve(&self, import: &str, index: &GoIndex) -> Place {
         let mut folders: Vec<RelPath> = Vec::new();
         let mut nearest = None;
         for module in &self.local {
             let Some(rest) = below(import, &module.path) else { continue };
             nearest = nearest.max(Some(module.path.len()));
             let Some(folder) = join(&module.folder, rest) else { continue };
-            if belongs(&folder, &module.folder, sources) && has_go_files(&folder, sources) {
+            if !index.is_other_module(&folder, &module.folder) && !index.package(&folder).is_empty() {
                 folders.push(folder);
             }
         }
         for vendor in &self.vendors {
-            folders.extend(join(vendor, import).filter(|folder| has_go_files(folder, sources)));
+            folders.extend(join(vendor, import).filter(|folder| !index.package(folder).is_empty()));
         }
         if !folders.is_empty() {
             folders.sort_unstable();
@@ -147,19 +148,6 @@ pub(super) fn is_folder(path: &RelPath, sources: &dyn Sources) -> bool {
     path.is_root() || tree.find(path).is_some_and(|node| tree.nodes()[node].kind == NodeKind::Folder)
 }
 
-/// Whether no module of its own stands between a module's folder and one below it.
-fn belongs(folder: &RelPath, module: &RelPath, sources: &dyn Sources) -> bool {
-    let mut at = folder.clone();
-    while at != *module {
-        if sources.tree().find(&at.join(b"go.mod")).is_some() {
-            return false;
-        }
-        let Some(parent) = at.parent() else { return false };
-        at = parent;
-    }
-    true
-}
-
 /// The nodes that stand in a folder itself.
 pub(super) fn children<'a>(folder: &RelPath, sources: &'a dyn Sources) -> impl Iterator<Item = usize> + use<'a> {
     let tree = sources.tree();
@@ -179,22 +167,6 @@ pub(super) fn children<'a>(folder: &RelPath, sources: &'a dyn Sources) -> impl I
         }
         None
     })
-}
-
-fn has_go_files(folder: &RelPath, sources: &dyn Sources) -> bool {
-    is_folder(folder, sources) && children(folder, sources).any(|node| is_source(node, sources))
-}
-
-/// Whether a node is a file, or a link, that the go command would take for a part of a package; those of tests are none.
-pub(super) fn is_source(node: usize, sources: &dyn Sources) -> bool {
-    let node = &sources.tree().nodes()[node];
-    let name = node.path.name();
-    node.kind != NodeKind::Folder && name.ends_with(b".go") && !name.ends_with(b"_test.go") && !is_ignored(name)
-}
-
-/// Names that begin with `_` or `.` are not looked at by the go command.
-pub(super) fn is_ignored(name: &[u8]) -> bool {
-    name.starts_with(b"_") || name.starts_with(b".")
 }
 
 /// The nearest file of this name in `folder` or above it, and its folder.

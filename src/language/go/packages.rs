@@ -1,17 +1,17 @@
 //! The walk over packages: which are imported, and which of their files belong to the build.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use super::GoFile;
 use super::constraint::{Tags, Truth};
-use super::modules::{Modules, Place, children, is_folder, is_ignored, is_source};
+use super::index::{GoIndex, is_passed_over};
+use super::modules::{Modules, Place, children, is_folder};
 use crate::language::closure::{Closure, Question, Reasons, Scope, missing};
 use crate::language::paths::join;
 use crate::language::sources::{Parsed, Sources};
 use crate::path::RelPath;
 use crate::pattern::Glob;
 use crate::problem::Problem;
-use crate::project::Language;
 use crate::tree::NodeKind;
 
 /// The Go files of the context that the packages of the question do not need.
@@ -19,7 +19,7 @@ use crate::tree::NodeKind;
 /// # Errors
 /// A package that is not there, or is in no module.
 pub(in crate::language) fn close(question: &Question<'_>, sources: &dyn Sources) -> Result<Closure, Problem> {
-    let mut kept = BTreeSet::new();
+    let mut kept = HashSet::new();
     let mut reasons = Reasons::new(Scope::GoFiles);
     for (package, place) in question.inputs.packages.iter().zip(question.places) {
         let absent = |why: &str| {
@@ -47,7 +47,7 @@ pub(in crate::language) fn close(question: &Question<'_>, sources: &dyn Sources)
             go: modules.go,
         };
         let mut walk = Walk::new(sources, &modules, &tags);
-        let roots = if below { packages_below(&folder, sources) } else { vec![folder] };
+        let roots = if below { packages_below(&folder, sources.go_index()) } else { BTreeSet::from([folder]) };
         let mut any = false;
         for root in roots {
             any |= walk.start(&root, below);
@@ -58,62 +58,33 @@ pub(in crate::language) fn close(question: &Question<'_>, sources: &dyn Sources)
         if let Err(whole) = walk.run() {
             return Ok(Closure { whole: Some(whole), ..Closure::default() });
         }
-        kept.append(&mut walk.kept);
+        kept.extend(walk.kept);
         reasons.merge(walk.reasons);
     }
-    let own = sources.named_like(Language::Go);
-    let dropped = own.iter().copied().filter(|node| !kept.contains(node) && is_droppable(*node as usize, sources));
+    let dropped = sources.go_index().droppable.iter().copied().filter(|node| !kept.contains(node));
     Ok(Closure { dropped: dropped.collect(), reasons, ..Closure::default() })
 }
 
-/// Whether the go command takes a file for a part of a package, a test included. What it never looks at is no Go source: it
-/// stays, as all other files do.
-fn is_droppable(node: usize, sources: &dyn Sources) -> bool {
-    let node = &sources.tree().nodes()[node];
-    let names = || node.path.as_bytes().split(|byte| *byte == b'/');
-    node.kind == NodeKind::File && !names().any(|name| is_ignored(name) || name == b"testdata")
-}
-
 /// The folders at and below `folder` that hold Go files, as `./...` finds them.
-fn packages_below(folder: &RelPath, sources: &dyn Sources) -> Vec<RelPath> {
-    let tree = sources.tree();
-    let mut found = BTreeSet::new();
-    for node in sources.named_like(Language::Go) {
-        let path = &tree.nodes()[*node as usize].path;
-        let Some(parent) = path.parent().filter(|parent| parent.starts_with(folder)) else { continue };
-        let inner = parent.relative_to(folder).unwrap_or_default();
-        let passed = |name: &[u8]| is_ignored(name) || name == b"testdata" || name == b"vendor";
-        if is_source(*node as usize, sources)
-            && (inner.is_root() || !inner.as_bytes().split(|b| *b == b'/').any(passed))
-            && !has_own_module(&parent, folder, sources)
-        {
-            found.insert(parent);
-        }
-    }
-    found.into_iter().collect()
-}
-
-fn has_own_module(folder: &RelPath, above: &RelPath, sources: &dyn Sources) -> bool {
-    let mut at = folder.clone();
-    while at != *above {
-        if sources.tree().find(&at.join(b"go.mod")).is_some() {
-            return true;
-        }
-        at = at.parent().unwrap_or_default();
-    }
-    false
+fn packages_below(folder: &RelPath, index: &GoIndex) -> BTreeSet<RelPath> {
+    let is_listed = |package: &&RelPath| {
+        let Some(inner) = package.relative_to(folder) else { return false };
+        let passed = |name: &[u8]| is_passed_over(name) || name == b"vendor";
+        !inner.as_bytes().split(|byte| *byte == b'/').any(passed) && !index.is_other_module(package, folder)
+    };
+    index.packages.keys().filter(is_listed).cloned().collect()
 }
 
 struct Walk<'a> {
     sources: &'a dyn Sources,
     modules: &'a Modules,
     tags: &'a Tags<'a>,
-    kept: BTreeSet<u32>,
+    kept: HashSet<u32>,
     reasons: Reasons,
-    seen: BTreeSet<RelPath>,
+    seen: HashSet<RelPath>,
     queue: VecDeque<(RelPath, usize)>,
-    /// Import paths that lead out of the context and have been dealt with.
-    elsewhere: BTreeSet<String>,
+    /// Import paths that have been dealt with.
+    imported: HashSet<&'a str>,
 }
 
 impl<'a> Walk<'a> {
@@ -122,11 +93,11 @@ impl<'a> Walk<'a> {
             sources,
             modules,
             tags,
-            kept: BTreeSet::new(),
+            kept: HashSet::new(),
             reasons: Reasons::new(Scope::GoFiles),
-            seen: BTreeSet::new(),
+            seen: HashSet::new(),
             queue: VecDeque::new(),
-            elsewhere: BTreeSet::new(),
+            imported: HashSet::new(),
         }
     }
 
@@ -136,7 +107,7 @@ impl<'a> Walk<'a> {
             Parsed::Go(file) => self.belongs(node, file) != Truth::No,
             _ => true,
         };
-        let any = children(folder, self.sources).any(|node| is_source(node, self.sources) && fits(node));
+        let any = self.sources.go_index().package(folder).iter().any(|node| fits(*node as usize));
         if any || !one_of_many {
             self.ask_for(folder.clone(), None);
         }
@@ -159,10 +130,8 @@ impl<'a> Walk<'a> {
     /// Follows all imports. An error says why nothing can be dropped.
     fn run(&mut self) -> Result<(), String> {
         while let Some((folder, unit)) = self.queue.pop_front() {
-            for node in children(&folder, self.sources) {
-                if is_source(node, self.sources) {
-                    self.file(node, &folder, unit)?;
-                }
+            for node in self.sources.go_index().package(&folder) {
+                self.file(*node as usize, &folder, unit)?;
             }
         }
         Ok(())
@@ -205,23 +174,24 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn import(&mut self, import: &str, file: &RelPath, unit: usize) -> Result<(), String> {
+    fn import(&mut self, import: &'a str, file: &RelPath, unit: usize) -> Result<(), String> {
+        if !self.imported.insert(import) {
+            return Ok(());
+        }
         if import.starts_with('.') || import.starts_with('/') {
             return Err(format!("`{file}` imports the path `{import}`, which is not one of a module"));
         }
-        match self.modules.resolve(import, self.sources) {
+        match self.modules.resolve(import, self.sources.go_index()) {
             Place::Standard => {}
             Place::Local(folders) => folders.into_iter().for_each(|folder| self.ask_for(folder, Some(unit))),
             Place::Nowhere => {
                 return Err(format!("`{file}` imports `{import}`, which is not there: the build may generate it"));
             }
             Place::Elsewhere => {
-                if self.elsewhere.insert(import.to_owned()) {
-                    let open: Vec<RelPath> = self.modules.open_to(import).map(|module| module.folder.clone()).collect();
-                    for folder in open {
-                        for package in packages_below(&folder, self.sources) {
-                            self.ask_for(package, Some(unit));
-                        }
+                let open: Vec<RelPath> = self.modules.open_to(import).map(|module| module.folder.clone()).collect();
+                for folder in open {
+                    for package in packages_below(&folder, self.sources.go_index()) {
+                        self.ask_for(package, Some(unit));
                     }
                 }
             }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-pub(crate) use state::{Action, Auth, Fault, Logged, Mounts, Options, State};
+pub(crate) use state::{Action, Auth, Fault, Logged, Mounts, Options, State, Untag};
 
 /// A running registry. Dropped, it is gone, with all connections.
 pub(crate) struct TestRegistry {
@@ -72,5 +72,25 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
     while let Ok((stream, _)) = listener.accept().await {
         connections.spawn(serve::connection(stream, Arc::clone(&state)));
         while connections.try_join_next().is_some() {}
+    }
+}
+
+/// The registry that the environment names, or `None` after a line that says so.
+pub(crate) fn real_registry(test: &str) -> Option<String> {
+    let wanted = std::env::var("ORCHESTRATE_TEST_REAL").is_ok_and(|value| value == "1");
+    if let (true, Ok(host)) = (wanted, std::env::var("ORCHESTRATE_TEST_REGISTRY")) {
+        return Some(host);
+    }
+    skipped(test, "ORCHESTRATE_TEST_REAL=1 and ORCHESTRATE_TEST_REGISTRY=host:port are not set");
+    None
+}
+
+pub(crate) fn skipped(test: &str, why: &str) {
+    let line = format!("SKIPPED: {test}: {why}");
+    eprintln!("{line}");
+    if let Ok(path) = std::env::var("ORCHESTRATE_SKIP_LOG") {
+        use std::io::Write as _;
+        let mut log = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        writeln!(log, "{line}").unwrap();
     }
 }

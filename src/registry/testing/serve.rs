@@ -4,7 +4,7 @@ use tokio::io::BufReader;
 use tokio::net::TcpStream;
 
 use super::http::{Head, Response, body, reset};
-use super::state::{Action, Logged, Mounts, State};
+use super::state::{Action, Logged, Mounts, State, Untag};
 use crate::digest::Digest;
 
 pub(super) async fn connection(stream: TcpStream, state: Arc<Mutex<State>>) {
@@ -93,7 +93,7 @@ impl State {
 
     fn manifest(&mut self, head: &Head, (repository, what): (&str, &str), body: Vec<u8>) -> Response {
         let (immutable, location, wrong) = (self.options.immutable, self.options.location, self.options.wrong_digest);
-        let refers = self.options.referrers;
+        let (refers, untag) = (self.options.referrers, self.options.untag);
         if head.method == "PUT" {
             let digest = Digest::of(&body);
             if what.starts_with("sha256:") && what != digest.to_string() {
@@ -138,7 +138,11 @@ impl State {
             return Response::error(404, "MANIFEST_UNKNOWN", "");
         };
         if head.method == "DELETE" {
-            if what.starts_with("sha256:") {
+            let by_digest = what.starts_with("sha256:");
+            if !by_digest && untag == Untag::Refused {
+                return Response::error(405, "UNSUPPORTED", "the operation is unsupported");
+            }
+            if by_digest || untag == Untag::WithTheImage {
                 repo.manifests.remove(&digest);
                 repo.tags.retain(|_, at| *at != digest);
             } else {

@@ -19,6 +19,8 @@ pub(crate) struct Options {
     pub(crate) sessions_survive: bool,
     /// Whether the token service gives tokens to nobody in particular.
     pub(crate) anonymous_pull: bool,
+    /// How a tag is deleted.
+    pub(crate) untag: Untag,
     /// Sent as `Docker-Content-Digest` instead of the truth.
     pub(crate) wrong_digest: bool,
 }
@@ -34,6 +36,7 @@ impl Default for Options {
             page: 100,
             sessions_survive: true,
             anonymous_pull: false,
+            untag: Untag::Yes,
             wrong_digest: false,
         }
     }
@@ -49,6 +52,16 @@ pub(crate) enum Auth {
     Token {
         uses: usize,
     },
+}
+
+/// How the deletion of a tag is answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Untag {
+    Yes,
+    /// 405, as distribution 2 does.
+    Refused,
+    /// With the image and all its tags.
+    WithTheImage,
 }
 
 /// How a mount is answered.

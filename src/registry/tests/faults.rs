@@ -174,6 +174,22 @@ async fn a_manifest_put_without_location_is_fine() {
 }
 
 #[tokio::test]
+async fn a_registry_that_does_not_see_yet_what_it_has_is_asked_again() {
+    let (registry, client, repository) = start(Options::default()).await;
+    let folder = Folder::new();
+    let image = folder.image(&[(1, 100)]).await;
+    let body = r#"{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match"},{"code":"MANIFEST_BLOB_UNKNOWN","message":""}]}"#;
+    registry.fail(times("PUT /v2/team/app/manifests/", 2, Action::Answer(400, vec![], body)));
+    push_image(&repository, &folder.store, &image, &[], 4).await.unwrap();
+    assert_eq!(client.counters().counts().retries, 2);
+    registry.fail(times("PUT /v2/team/app/manifests/", 9, Action::Answer(400, vec![], body)));
+    let manifest = folder.store.manifest(&image).await.unwrap().unwrap();
+    let error = repository.put_manifest(By::Tag("v1"), &manifest).await.unwrap_err();
+    assert!(error.to_string().contains("MANIFEST_BLOB_UNKNOWN"), "{error}");
+    assert_eq!(registry.seen("PUT /v2/team/app/manifests/v1").len(), 4, "but not for ever");
+}
+
+#[tokio::test]
 async fn wrong_digests_are_found_out() {
     let (registry, client, repository) = start(Options { wrong_digest: true, ..Options::default() }).await;
     let folder = Folder::new();

@@ -1,8 +1,8 @@
 use super::super::testing::{Mounts, Options, TestRegistry};
-use super::super::{By, Error, Repository, RequestKind, copy_image, push_image};
-use super::{Folder, anonymous, at, start};
+use super::super::{By, ContentStore, Error, Lent, Repository, RequestKind, copy_image, push_blobs, push_image};
+use super::{Folder, anonymous, at, noise, start};
 use crate::digest::Digest;
-use crate::oci::media_type;
+use crate::oci::{Descriptor, media_type};
 
 #[tokio::test]
 async fn a_second_push_asks_once_and_sends_nothing() {
@@ -164,4 +164,53 @@ async fn a_forged_record_counts_as_absent() {
         blob.reverse();
     }
     assert_eq!(repository.read_record(good, "key-3").await.unwrap(), None, "its bytes were changed");
+}
+
+/// What an image's store lacks is taken from who lends it: mounted on the same host, streamed to another and to a disk.
+#[tokio::test]
+async fn a_lent_layer_is_mounted_or_streamed() {
+    let (registry, _, base) = start(Options::default()).await;
+    let folder = Folder::new();
+    let image = folder.image(&[(1, 50_000), (2, 300)]).await;
+    push_image(&base, &folder.store, &image, &[], 4).await.unwrap();
+    let layer = Descriptor::of(media_type::LAYER_TAR, &noise(1, 50_000));
+    std::fs::remove_file(folder.store.path(&layer.digest)).unwrap();
+    let mut lent = Lent::default();
+    lent.insert(layer.clone(), base.clone());
+
+    let near = Repository::remote(&anonymous(), at(&registry, "team/near"));
+    let sent =
+        push_blobs(&near, (&folder.store, &lent), &image, &[], 4).await.unwrap().put_manifests(&near).await.unwrap();
+    assert_eq!((sent.mounted, sent.blobs_sent), (1, 2), "{sent:?}");
+    assert!(!folder.store.contains(&layer.digest), "nothing is downloaded");
+    let disk = tempfile::tempdir().unwrap();
+    let layout = Repository::layout(disk.path());
+    let sent = push_blobs(&layout, (&folder.store, &lent), &image, &[], 4)
+        .await
+        .unwrap()
+        .put_manifests(&layout)
+        .await
+        .unwrap();
+    assert_eq!(sent.blobs_sent, 3);
+    assert_eq!(std::fs::read(ContentStore::new(disk.path()).path(&layer.digest)).unwrap(), noise(1, 50_000));
+    lent.fetch_into(&folder.store).await.unwrap();
+    assert!(folder.store.contains(&layer.digest));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_blob_on_the_same_disk_gets_a_second_name_and_only_if_it_is_the_blob() {
+    use std::os::unix::fs::MetadataExt as _;
+    let (folder, other) = (Folder::new(), Folder::new());
+    let blob = folder.blob(3, 10_000).await;
+    other.store.fetch(&blob, &folder.store.source(&blob.digest)).await.unwrap();
+    let names = |store: &ContentStore| std::fs::metadata(store.path(&blob.digest)).unwrap().nlink();
+    assert_eq!((names(&folder.store), names(&other.store)), (2, 2));
+
+    let changed = folder.blob(4, 10_000).await;
+    std::fs::write(folder.store.path(&changed.digest), noise(5, 10_000)).unwrap();
+    let error = other.store.fetch(&changed, &folder.store.source(&changed.digest)).await.unwrap_err();
+    assert!(matches!(error, Error::WrongDigest { .. }), "{error}");
+    let left = std::fs::read_dir(other.store.root().join("blobs/sha256")).unwrap().count();
+    assert_eq!(left, 1, "nothing half taken stays");
 }

@@ -5,8 +5,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::testing::skipped;
 use super::super::{Client, DockerCredentials, DockerEnvironment, RepositoryName, Settings};
-use super::operations::{all_operations, skipped};
+use super::operations::all_operations;
 
 struct Server(Child);
 
@@ -77,7 +78,7 @@ async fn everything_over_tls(self_signed: bool) {
     let credentials = Arc::new(DockerCredentials::load(environment).unwrap());
     let settings = Settings { certificates: Some(folder.path().join("certs.d")), ..Settings::default() };
     let client = Client::new(Settings { first_contact: Duration::from_secs(10), ..settings }, credentials);
-    all_operations(&client, &RepositoryName::new(&host, "team/app")).await;
+    all_operations(&client, &RepositoryName::new(&host, "team/app"), true).await;
 
     let log = std::fs::read_to_string(folder.path().join("access.log")).unwrap();
     assert!(log.contains("HTTP/2.0") && !log.contains("HTTP/1.1"), "{log}");
@@ -99,4 +100,27 @@ async fn a_real_registry_over_tls_with_an_authority_and_a_password() {
 #[tokio::test]
 async fn a_real_registry_over_tls_with_its_own_signature_and_a_password() {
     everything_over_tls(true).await;
+}
+
+/// The registry of go-containerregistry, which `scripts/install-test-tools second` builds: another maker's, with the referrers API.
+#[tokio::test]
+async fn a_second_real_registry_can_do_everything() {
+    let test = "registry::a_second_real_registry_can_do_everything";
+    if std::env::var("ORCHESTRATE_TEST_REAL").as_deref() != Ok("1") {
+        return skipped(test, "ORCHESTRATE_TEST_REAL=1 is not set");
+    }
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/bin/second-registry");
+    let mut command = Command::new(built);
+    let Ok(mut child) = command.arg("127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn() else {
+        return skipped(test, "second-registry is not built");
+    };
+    let mut line = String::new();
+    let mut said = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    let _server = Server(child);
+    let host = line.trim().trim_start_matches("listening on ").to_owned();
+    // It answers the wish to mount a blob with an upload.
+    all_operations(&super::anonymous(), &RepositoryName::new(&host, "team/app"), false).await;
+    let (client, resets) = super::soak::soak(host, "team/soak-", 15).await;
+    eprintln!("{resets} resets, {:?}", client.counters().counts());
 }

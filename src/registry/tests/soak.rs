@@ -6,9 +6,9 @@ use rand::Rng as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::super::testing::{Options, TestRegistry};
+use super::super::testing::{Options, TestRegistry, real_registry};
 use super::super::{By, Client, Repository, RepositoryName, copy_image, push_image};
-use super::operations::real_registry;
+
 use super::{Folder, anonymous};
 
 /// Passes connections on to `to`; one in 20 is reset after some bytes, others wait.
@@ -56,7 +56,7 @@ async fn pass(client: TcpStream, to: String, resets: Arc<AtomicU64>) {
 }
 
 /// Images over a network that breaks: all arrive, each is what it was.
-async fn soak(to: String, prefix: &str, images: usize) -> (Client, u64) {
+pub(super) async fn soak(to: String, prefix: &str, images: usize) -> (Client, u64) {
     let (host, resets) = bad_network(to).await;
     let client = anonymous();
     let folder = Folder::new();

@@ -1,0 +1,3 @@
+module example.com/go-lambdas
+
+go 1.19

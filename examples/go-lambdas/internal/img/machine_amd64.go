@@ -1,0 +1,3 @@
+package img
+
+const machine = "amd64"
