@@ -128,7 +128,11 @@ fn an_input_that_cannot_be_read() {
         let program = command;
         command = Command::new("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]).arg(program.get_program());
-        command.args(program.get_args()).current_dir(place.path("")).env("HOME", "/nonexistent");
+        command
+            .args(program.get_args())
+            .current_dir(place.path(""))
+            .env("HOME", "/nonexistent")
+            .env("DOCKER_CONFIG", "/nonexistent");
         for folder in [place.path(""), place.path("..")] {
             fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
         }

@@ -94,7 +94,7 @@ struct Vertex {
     finished: bool,
     failed: bool,
     unfinished_lines: [Vec<u8>; 2],
-    tail: VecDeque<String>,
+    tail: Tail,
 }
 
 impl Mapper {
@@ -133,9 +133,7 @@ impl Mapper {
     pub(super) fn failure(&self, digest: Option<&str>) -> (Option<String>, Vec<String>) {
         let named = digest.and_then(|digest| self.vertices.get(digest)).filter(|vertex| !vertex.name.is_empty());
         let failed = || self.vertices.values().find(|vertex| vertex.failed);
-        named
-            .or_else(failed)
-            .map_or((None, Vec::new()), |vertex| (Some(vertex.name.clone()), vertex.tail.iter().cloned().collect()))
+        named.or_else(failed).map_or((None, Vec::new()), |vertex| (Some(vertex.name.clone()), vertex.tail.lines()))
     }
 
     fn started(&mut self, message: &api::Vertex, events: &mut Vec<BuildProgress>) {
@@ -192,11 +190,29 @@ impl Vertex {
     fn line(&mut self, digest: &str, stream: LogStream, line: &[u8], masks: &Masks) -> BuildProgress {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let text = masks.hide(&String::from_utf8_lossy(line));
-        if self.tail.len() == TAIL {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(text.clone());
+        self.tail.push(stream, text.clone());
         BuildProgress::Log { vertex: digest.to_owned(), stream, text }
+    }
+}
+
+/// The last lines of a step. The streams reach us in no certain order, so that what a command says of its failure may come before
+/// what it printed earlier: stdout makes room first, while stderr has no more than half.
+#[derive(Default)]
+struct Tail(VecDeque<(LogStream, String)>);
+
+impl Tail {
+    fn push(&mut self, stream: LogStream, line: String) {
+        if self.0.len() == TAIL {
+            let of_stdout = |(stream, _): &(LogStream, String)| *stream == LogStream::Stdout;
+            let errors = self.0.iter().filter(|entry| !of_stdout(entry)).count();
+            let oldest = if errors > TAIL / 2 { 0 } else { self.0.iter().position(of_stdout).unwrap_or(0) };
+            self.0.remove(oldest);
+        }
+        self.0.push_back((stream, line));
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.0.iter().map(|(_, line)| line.clone()).collect()
     }
 }
 
@@ -252,6 +268,22 @@ mod tests {
             ..api::Vertex::default()
         };
         api::StatusResponse { vertexes: vec![vertex], ..api::StatusResponse::default() }
+    }
+
+    #[test]
+    fn what_stderr_says_first_outlives_what_stdout_says_later() {
+        let mut tail = Tail::default();
+        tail.push(LogStream::Stderr, "oops".to_owned());
+        for line in 0..TAIL * 2 {
+            tail.push(LogStream::Stdout, line.to_string());
+        }
+        assert_eq!(tail.lines().len(), TAIL);
+        assert_eq!((tail.lines()[0].as_str(), tail.lines()[1].as_str()), ("oops", "41"));
+        for line in 0..TAIL * 2 {
+            tail.push(LogStream::Stderr, format!("e{line}"));
+        }
+        assert_eq!(tail.lines().last().unwrap(), "e79");
+        assert!(tail.lines().iter().all(|line| line.starts_with('e')), "{:?}", tail.lines());
     }
 
     fn log(stream: i64, text: &str) -> api::StatusResponse {
