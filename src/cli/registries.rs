@@ -31,10 +31,12 @@ impl Registries {
     /// As [`new`](Self::new).
     pub fn with(settings: &Settings, project: &Project, other: Option<&Project>) -> Result<Self, Failure> {
         let variable = |name: &str| settings.environment.get(name).filter(|value| !value.is_empty()).cloned();
+        // Who asks nobody needs no credentials, and no file in which they are.
+        let asked = |name: &str| variable(name).filter(|_| !settings.offline);
         let environment = DockerEnvironment {
-            config_folder: variable("DOCKER_CONFIG").map(PathBuf::from),
-            home: variable("HOME").map(PathBuf::from),
-            auth_config: variable("DOCKER_AUTH_CONFIG"),
+            config_folder: asked("DOCKER_CONFIG").map(PathBuf::from),
+            home: asked("HOME").map(PathBuf::from),
+            auth_config: asked("DOCKER_AUTH_CONFIG"),
             path: std::env::var_os("PATH"),
             helper_timeout: None,
         };

@@ -90,7 +90,7 @@ impl Place {
         }
         let mut command = Command::new(found("setpriv"));
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(copy);
-        command.current_dir(folder).env_remove("CI");
+        command.current_dir(folder).env_remove("CI").env_remove("DOCKER_CONFIG");
         command
     }
 
