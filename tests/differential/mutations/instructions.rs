@@ -246,8 +246,10 @@ pub(super) const CLASSES: &[Class] = &[
     }),
     class("a default that is used", |case, dice| {
         let names = ["NAME", "FILE", "FOLDER", "VERSION", "KIND", "UNUSED_TOO", "LATE"];
-        let free: Vec<&str> =
-            names.into_iter().filter(|name| case.spec.args.get(*name).is_none_or(|arg| arg.value.is_none())).collect();
+        let text = fs::read_to_string(case.root.join(&case.spec.dockerfile)).ok()?;
+        let declared = |name: &&str| text.lines().any(|line| line.starts_with("ARG") && line.contains(*name));
+        let not_given = |name: &&str| case.spec.args.get(*name).is_none_or(|arg| arg.value.is_none());
+        let free: Vec<&str> = names.into_iter().filter(declared).filter(not_given).collect();
         let name = *dice.pick(&free)?;
         default(case, dice, name)
     }),
