@@ -19,6 +19,8 @@ mod error;
 mod host;
 mod identity;
 mod login;
+mod public_repositories;
+mod repositories;
 
 pub use calls::{Access, Calls, CountedCall};
 pub use client::{Aws, Session};
