@@ -10,6 +10,7 @@
 //! Sources: the AWS SDKs and Tools reference guide (credential chain, `AWS_ENDPOINT_URL`, retry behaviour), "Common error types" of the
 //! services' API references.
 
+mod batch;
 mod calls;
 mod client;
 mod control;

@@ -182,6 +182,10 @@ pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArg
         root: loaded.workspace.root().to_owned(),
         sources,
         history: Arc::new(history),
+        calls: {
+            let cloud = settings.cloud.clone();
+            Box::new(move || cloud.calls())
+        },
         rules: Rules {
             no_push: arguments.no_push,
             allow_older: arguments.choose.allow_older,
