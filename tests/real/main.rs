@@ -23,6 +23,7 @@ mod interrupt;
 mod keys;
 mod kill;
 mod kills;
+mod on_change;
 mod read_only;
 mod rivals;
 mod saved_plan;
