@@ -15,7 +15,7 @@ use crate::digest::{Digest, Key};
 use crate::event::{Kind, Outcome, Phase};
 use crate::fingerprint::Document;
 use crate::oci::{Contents, RawManifest};
-use crate::plan::Step;
+use crate::plan::{Executor, Step};
 use crate::platform::Platform;
 use crate::registry::{By, Lent, Repository, Sent, copy_blobs, push_blobs};
 
@@ -69,7 +69,9 @@ impl Publisher<'_> {
             return Ok(made);
         }
         let claim = if self.is_forced() { Claim::Settled } else { Claim::Contested };
-        let first = if self.is_forced() { None } else { self.sound_at_home(self.step.key).await? };
+        // What took a builder long may have been published by another run meanwhile; what is assembled was asked for a moment ago.
+        let long = self.step.executor == Executor::Buildkit && !self.is_forced();
+        let first = if long { self.sound_at_home(self.step.key).await? } else { None };
         let mut document = self.built_document(fresh.digest, pinned);
         let standing = match &first {
             Some((first, _)) => *first,

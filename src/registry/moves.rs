@@ -96,8 +96,9 @@ impl Repository {
             }
             put => put?,
         };
+        remember_referrers(self, stored.refers)?;
         if stored.refers {
-            return remember_referrers(self);
+            return Ok(());
         }
         self.list_referrer(subject.digest, entry_of(&raw, media_type::MOVE, manifest.annotations)).await
     }

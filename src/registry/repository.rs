@@ -197,10 +197,10 @@ impl Repository {
         Ok(Arrival::Sent)
     }
 
-    /// Makes sure that a blob is here: asks, else has it mounted from one of `mount_from` (paths of repositories on the same host) or
-    /// from where this process has put it before, else sends it.
+    /// Makes sure that a blob is here: has it mounted from where this process has put it before or from one of `mount_from` (paths of
+    /// repositories on the same host), or finds it here, else sends it.
     ///
-    /// To mount costs what to ask costs, so where a registry mounts and `mount_from` is given, it is not asked first.
+    /// To mount costs what to ask costs, so where a registry mounts, it is not asked first.
     ///
     /// # Errors
     /// If the registry refuses or cannot be reached, or the blob is not what its descriptor says.
@@ -232,7 +232,7 @@ impl Repository {
                 candidates.push(candidate);
             }
         }
-        let asked = mount_from.is_empty() || !host.mounts.load(Relaxed);
+        let asked = candidates.is_empty() || !host.mounts.load(Relaxed);
         if asked && client.blob_exists(name, blob.digest).await? {
             known.insert(name.path.clone());
             return Ok(Arrival::Existing);
