@@ -24,6 +24,7 @@ mod keys;
 mod kill;
 mod kills;
 mod on_change;
+mod outage;
 mod read_only;
 mod rivals;
 mod saved_plan;
