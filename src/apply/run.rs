@@ -218,7 +218,8 @@ impl State {
         let put = shared.put.lock().expect("nothing panics while it holds the lock");
         let images = shared.plan.images.iter().map(|step| self.image_receipt(step, put.get(&step.name))).collect();
         let counted = shared.work.client.counters().counts().requests;
-        let requests = counted.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect();
+        let counted = counted.into_iter().map(|(kind, count)| (kind.to_owned(), count));
+        let requests = counted.chain((shared.work.calls)()).collect();
         let commit = shared.plan.commit.as_ref().map(|commit| commit.id.clone());
         Receipt { format: FORMAT, project: shared.plan.project.clone(), commit, outcome, images, requests }
     }

@@ -56,7 +56,7 @@ pub struct Receipt {
     pub outcome: RunOutcome,
     /// The images.
     pub images: Vec<ImageReceipt>,
-    /// Requests to registries, by kind.
+    /// Requests to registries by kind, and calls to AWS by action (`ecr:PutImage`).
     pub requests: BTreeMap<String, u64>,
 }
 

@@ -8,6 +8,7 @@ mod facts;
 mod keys;
 mod model;
 mod reason;
+mod repositories;
 mod schema;
 mod stale;
 
@@ -23,5 +24,9 @@ pub use model::{
     TagMove,
 };
 pub use reason::Reason;
+pub use repositories::{
+    AskRepository, RepositoryAction, RepositoryChange, RepositoryNote, RepositoryStep, Seen, SeenRepositories,
+    SeenRepository, SeenSettings, decide_repositories, repositories_to_ask,
+};
 pub use schema::schema;
 pub use stale::{Stale, stale};

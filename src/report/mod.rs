@@ -1,20 +1,24 @@
 //! stdout and stderr: plans, events and receipts as text for people, or as JSON. Nothing here decides anything.
 
 mod causes;
+mod doctor;
 mod human;
 mod jsonl;
 mod live;
 mod plan;
 mod quiet;
+mod repositories;
 mod storage;
 mod style;
 mod why;
 mod words;
 
+pub use doctor::{Check, Health, checks_json, checks_text};
 pub use human::Human;
 pub use jsonl::JsonLines;
 pub use plan::plan_text;
 pub use quiet::Failures;
+pub use repositories::{change_text, note_text};
 pub use storage::{PrunedRepository, SizedRepository, prune_json, prune_text, sizes_json, sizes_text};
 pub use style::Style;
 pub use why::differences_text;

@@ -17,6 +17,7 @@ const COMMANDS: &[&str] = &[
     "tag",
     "prune",
     "sizes",
+    "doctor",
     "schema",
     "completions",
 ];

@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod doctor;
 mod init;
 mod inputs;
 mod load;
@@ -23,6 +24,7 @@ mod why;
 
 pub use apply::apply;
 pub use check::check;
+pub use doctor::doctor;
 pub use init::init;
 pub use inputs::inputs;
 pub use load::{load_image, run_image};

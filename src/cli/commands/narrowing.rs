@@ -1,5 +1,6 @@
 //! `orchestrate check --narrowing IMAGE`: the image from all files, and from those that `inputs:` leaves; the same must come out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -117,6 +118,7 @@ async fn compared(settings: &Settings, builder: &BuilderArguments, image: &str) 
         root,
         sources: Sources::default(),
         history: Arc::default(),
+        calls: Box::new(BTreeMap::new),
         rules: Rules { no_push: true, ..Rules::default() },
     };
     let reporters: Vec<Box<dyn Reporter>> = if settings.quiet || settings.json {
@@ -141,7 +143,7 @@ async fn prepared(
 ) -> Result<(Loaded, Prepared, Registries), Failure> {
     let mut loaded = load(settings)?;
     change(&mut loaded);
-    let registries = Registries::new(settings, &loaded.project)?;
+    let registries = Registries::new(settings, &loaded.project).await?;
     let prepared = prepare(&mut loaded, &registries, settings).await?;
     Ok((loaded, prepared, registries))
 }

@@ -12,7 +12,7 @@ use crate::manifest::render::{References, Renderer};
 use crate::manifest::template::Scope;
 use crate::name::RegistryName;
 use crate::problem::{Code, Problem};
-use crate::project::{CreateRepository, Keep, Registry, RegistryKind, Retention};
+use crate::project::{AwsLogin, CreateRepository, Keep, Registry, RegistryKind, Retention};
 
 /// Where images go if no registry is declared.
 const DEFAULT_NAME: &str = "layout";
@@ -78,8 +78,8 @@ pub(super) fn resolve(
 
 /// The keys that each kind takes besides those that all take, and the one that it must have.
 const KEYS: &[(&str, &[&str], Option<&str>)] = &[
-    ("ecr", &["region", "account", "create", "url"], Some("region")),
-    ("ecr-public", &["alias", "url"], Some("alias")),
+    ("ecr", &["region", "account", "cross_account", "profile", "role", "create", "url"], Some("region")),
+    ("ecr-public", &["alias", "profile", "role", "create", "url"], Some("alias")),
     ("oci", &["url"], Some("url")),
     ("layout", &["path"], Some("path")),
     ("docker", &[], None),
@@ -141,21 +141,35 @@ fn kind_of(kind: &str, node: &Node, choices: &Choices, renderer: &mut Renderer) 
     let text = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
     Some(match kind {
         "ecr" => {
-            let account = text("account").or_else(|| choices.aws_account.clone());
+            let login = login(node, renderer);
+            // The role's own account is the role's; the chain's account says nothing about a profile.
+            let of_role = login.role.as_deref().and_then(|role| role.split(':').nth(4)).map(str::to_owned);
+            let of_chain = || choices.aws_account.clone().filter(|_| login == AwsLogin::default());
+            let account = text("account").or(of_role).or_else(of_chain);
+            if let (None, Some(profile)) = (&account, node.get("profile")) {
+                let help = "write `account:` beside it: the manifest is resolved before that profile is asked";
+                read::invalid(profile, "a registry with a `profile` needs its `account`", Some(help), renderer);
+            }
             if let (Some(written), Some(place)) = (text("account"), node.get("account"))
-                && (written.len() != 12 || !written.bytes().all(|b| b.is_ascii_digit()))
+                && !is_account(&written)
             {
-                let help = "an AWS account is a number of 12 digits; write it in quotes if it begins with 0";
-                read::invalid(place, &format!("`{written}` is not an AWS account"), Some(help), renderer);
+                read::invalid(place, &format!("`{written}` is not an AWS account"), Some(ACCOUNT_HELP), renderer);
             }
             RegistryKind::Ecr {
                 region: text("region").unwrap_or_default(),
                 account,
-                create: create_of(node),
+                create: create_of(kind, node, renderer),
                 url: text("url"),
+                login,
+                cross_account: read::flag(node.get("cross_account")),
             }
         }
-        "ecr-public" => RegistryKind::EcrPublic { alias: text("alias").unwrap_or_default(), url: text("url") },
+        "ecr-public" => RegistryKind::EcrPublic {
+            alias: text("alias").unwrap_or_default(),
+            create: create_of(kind, node, renderer),
+            url: text("url"),
+            login: login(node, renderer),
+        },
         "oci" => oci(node.get("url")?, renderer)?,
         "layout" => {
             let place = node.get("path")?;
@@ -167,16 +181,64 @@ fn kind_of(kind: &str, node: &Node, choices: &Choices, renderer: &mut Renderer) 
     })
 }
 
-fn create_of(node: &Node) -> Option<CreateRepository> {
+/// Who we are at a registry of AWS.
+fn login(node: &Node, renderer: &mut Renderer) -> AwsLogin {
+    let text = |key: &str| node.get(key).and_then(Node::text).filter(|text| !text.is_empty()).map(str::to_owned);
+    let login = AwsLogin { profile: text("profile"), role: text("role") };
+    if let (Some(place), Some(role)) = (node.get("role"), &login.role) {
+        let parts: Vec<&str> = role.splitn(6, ':').collect();
+        let sound = matches!(parts[..], ["arn", _, "iam", "", account, name] if account.len() == 12 && name.starts_with("role/"));
+        if !sound {
+            let help = "a role is `arn:aws:iam::<account>:role/<name>`";
+            read::invalid(place, &format!("`{role}` is not the ARN of a role"), Some(help), renderer);
+        }
+    }
+    login
+}
+
+/// The keys of `create` that one kind of registry alone takes.
+const OF_PRIVATE: &[&str] = &["scan_on_push", "immutable", "encryption", "allow"];
+const OF_PUBLIC: &[&str] = &["description", "about", "usage"];
+
+fn create_of(kind: &str, node: &Node, renderer: &mut Renderer) -> Option<CreateRepository> {
     let create = node.get("create")?;
     match create.truth() {
-        Some(false) => None,
-        Some(true) => Some(CreateRepository::default()),
-        None => Some(CreateRepository {
-            scan_on_push: read::flag(create.get("scan_on_push")),
-            immutable: read::flag(create.get("immutable")),
-        }),
+        Some(false) => return None,
+        Some(true) => return Some(CreateRepository::default()),
+        None => {}
     }
+    let foreign = if kind == "ecr" { OF_PUBLIC } else { OF_PRIVATE };
+    for (entry, _) in create.mapping().into_iter().flat_map(Mapping::iter) {
+        if foreign.contains(&entry.text.as_str()) {
+            let message = format!("a registry of kind `{kind}` has no `create.{}`", entry.text);
+            renderer.report(Problem::error(Code::InvalidRegistry, message).at(&entry.location, ""));
+        }
+    }
+    let text = |key: &str| create.get(key).and_then(Node::text).filter(|text| !text.is_empty()).map(str::to_owned);
+    let immutable = create.get("immutable");
+    let except = immutable.and_then(|immutable| immutable.get("except"));
+    let allow = read::texts(create.get("allow"));
+    for account in allow.iter().filter(|account| !is_account(&account.value)) {
+        let message = format!("`{}` is not an AWS account", account.value);
+        renderer.report(Problem::error(Code::InvalidValue, message).at(&account.location, "").help(ACCOUNT_HELP));
+    }
+    Some(CreateRepository {
+        scan_on_push: read::flag(create.get("scan_on_push")),
+        immutable: except.is_some() || read::flag(immutable),
+        except: read::texts(except).into_iter().map(|text| text.value).collect(),
+        encryption: text("encryption"),
+        tags: read::text_map(create.get("tags")),
+        allow: allow.into_iter().map(|account| account.value).collect(),
+        description: text("description"),
+        about: text("about"),
+        usage: text("usage"),
+    })
+}
+
+const ACCOUNT_HELP: &str = "an AWS account is a number of 12 digits; write it in quotes if it begins with 0";
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn oci(node: &Node, renderer: &mut Renderer) -> Option<RegistryKind> {

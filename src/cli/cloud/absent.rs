@@ -1,0 +1,87 @@
+//! The program was built without AWS.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::cli::exit::Failure;
+use crate::plan::{AskRepository, RepositoryStep, SeenRepositories};
+use crate::project::{Project, RegistryKind};
+use crate::registry::{Control, Credentials};
+use crate::report::{Check, Health};
+
+/// No AWS.
+#[derive(Clone, Debug)]
+pub struct Cloud;
+
+impl Cloud {
+    /// Nothing is read.
+    pub fn new(_: &BTreeMap<String, String>) -> Self {
+        Self
+    }
+
+    /// None are made.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
+
+    /// Nobody knows.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn account(&self) -> Result<String, Failure> {
+        Err(absent())
+    }
+
+    /// Refuses registries of AWS.
+    ///
+    /// # Errors
+    /// The manifest declares one.
+    pub async fn verify(&self, projects: &[&Project]) -> Result<(), Failure> {
+        let of_aws = |kind: &RegistryKind| matches!(kind, RegistryKind::Ecr { .. } | RegistryKind::EcrPublic { .. });
+        let declared = projects.iter().flat_map(|project| project.registries.values());
+        if declared.into_iter().any(|registry| of_aws(&registry.kind)) { Err(absent()) } else { Ok(()) }
+    }
+
+    /// The credentials of Docker alone.
+    pub fn credentials(&self, docker: Arc<dyn Credentials>, _: &[&Project]) -> Arc<dyn Credentials> {
+        docker
+    }
+
+    /// Registries of AWS cannot be looked at.
+    pub async fn checks(&self, project: &Project) -> Vec<Check> {
+        match self.verify(&[project]).await {
+            Err(Failure::Message { message, help, .. }) => {
+                vec![Check::new("credentials", "", Health::Bad, message).help(help)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Nothing is seen.
+    ///
+    /// # Errors
+    /// None: without registries of AWS nothing is asked.
+    pub async fn look(&self, _: &Project, _: &[AskRepository]) -> Result<SeenRepositories, Failure> {
+        Ok(SeenRepositories::new())
+    }
+
+    /// Nothing can be done.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn establish(&self, _: &Project, _: &RepositoryStep) -> Result<(), Failure> {
+        Err(absent())
+    }
+
+    /// There are none.
+    pub fn controls(&self, _: &[&Project]) -> BTreeMap<String, Arc<dyn Control>> {
+        BTreeMap::new()
+    }
+}
+
+fn absent() -> Failure {
+    Failure::surroundings(
+        "this orchestrate was built without AWS",
+        Some("install one that has the feature `aws`, which is on by default".to_owned()),
+    )
+}
