@@ -38,6 +38,8 @@ pub struct Work {
     pub history: Arc<History>,
     /// What may be written.
     pub rules: Rules,
+    /// The day of the run, `2026-01-31`: what `published` says in the labels of what it builds.
+    pub day: String,
 }
 
 /// What a run may write.

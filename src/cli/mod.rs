@@ -6,6 +6,7 @@ mod asking;
 mod build_folder;
 mod commands;
 mod contexts;
+mod dates;
 mod exit;
 mod init;
 mod load;

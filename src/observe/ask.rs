@@ -61,7 +61,8 @@ impl Observer<'_> {
         for image in wanted {
             for (index, destination) in image.destinations.iter().enumerate() {
                 questions.push((&image.image, index, None, destination.key_tag.clone()));
-                let tags = destination.tags.iter().map(|tag| &tag.tag).chain(&destination.known_by);
+                let tags = destination.tags.iter().filter(|tag| !tag.at_build).map(|tag| &tag.tag);
+                let tags = tags.chain(&destination.known_by);
                 questions.extend(tags.map(|tag| (&image.image, index, Some(()), tag.clone())));
             }
         }
@@ -143,7 +144,7 @@ impl Observer<'_> {
         Ok(previous.into_iter().flatten().collect())
     }
 
-    fn is_public(&self, image: &ImageName, index: usize) -> bool {
+    pub(super) fn is_public(&self, image: &ImageName, index: usize) -> bool {
         let destination = self.project.images.get(image).and_then(|image| image.destinations.get(index));
         destination.and_then(|d| self.project.registries.get(&d.registry)).is_some_and(|registry| registry.public)
     }

@@ -2,6 +2,10 @@
 
 mod apply;
 mod check;
+#[cfg(test)]
+mod date_tests;
+#[cfg(test)]
+mod frontend_tests;
 mod init;
 mod inputs;
 mod load;
