@@ -10,6 +10,9 @@ use super::syntax::{Dockerfile, Kind};
 use super::walk::Walk;
 use crate::problem::{Problems, Severity};
 
+/// What `BUILDKIT_SYNTAX` says for the front end that is part of BuildKit, whatever `# syntax=` names.
+const BUILT_IN: &str = "dockerfile.v0";
+
 /// Finds out what a build of the request's target would use.
 ///
 /// # Errors
@@ -58,8 +61,11 @@ pub fn analyze(file: &Dockerfile, request: &Request<'_>) -> Result<Analysis, Pro
 fn front_end(file: &Dockerfile, request: &Request<'_>, analysis: &mut Analysis) {
     let directive = file.syntax.as_ref().map(|word| (word.text.clone(), word.location.clone()));
     let arg = request.args.get("BUILDKIT_SYNTAX").and_then(|text| text.split_whitespace().next());
-    let arg = arg.map(|text| (text.to_owned(), file.source.at(0, 0)));
-    analysis.syntax = arg.or(directive);
+    analysis.syntax = match arg {
+        Some(BUILT_IN) => None,
+        Some(text) => Some((text.to_owned(), file.source.at(0, 0))),
+        None => directive,
+    };
     analysis.frontend_known = analysis.syntax.as_ref().is_none_or(|(text, _)| is_known_frontend(text));
 }
 

@@ -56,13 +56,16 @@ async fn a_front_end_that_buildkit_runs_is_pinned() {
     ] {
         let (registry, shop) = shop(dockerfile).await;
         shop.write("deploy.yaml", &(one_image(&registry) + manifest));
-        let problems = match shop.run(&["plan", "--locked"]).await {
+        let problems = match shop.run(&["plan", "--offline"]).await {
             Err(Failure::Problems(problems)) => problems,
             other => panic!("{dockerfile}: {other:?}"),
         };
         let problem = problems.sorted()[0];
         assert_eq!((problem.code, problems.sorted().len()), (Code::MissingPin, 1), "{problem:?}");
-        assert!(problem.message.contains("front end `") && problem.message.contains("docker/dockerfile:1`"), "{problem:?}");
+        assert!(
+            problem.message.contains("front end `") && problem.message.contains("docker/dockerfile:1`"),
+            "{problem:?}"
+        );
         shop.pin_front_end(b"one");
         let (planned, ..) = shop.planned(&["--locked", "--offline"]).await;
         let print = planned.prepared.facts.values().next().unwrap().fingerprints.values().next().unwrap();
@@ -87,8 +90,9 @@ async fn an_unknown_front_end_is_pinned_and_sees_everything() {
     shop.write("a.txt", "two");
     let second = shop.publish(&[], "app", "another", true).await;
     assert_ne!(first, second);
-    let stand =
-        |digest| drop(registry.state().repositories.get_mut("app").unwrap().tags.insert("fe".to_owned(), digest));
+    let stand = |digest| {
+        registry.state().repositories.get_mut("app").unwrap().tags.insert("fe".to_owned(), digest);
+    };
     stand(first);
     shop.write("Dockerfile", &format!("# syntax={}/app:fe some words\nthis: is\n  no: Dockerfile\n", registry.host));
     let (planned, ..) = shop.planned(&[]).await;
