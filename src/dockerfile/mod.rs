@@ -17,6 +17,7 @@ mod scope;
 mod select;
 mod sources;
 mod syntax;
+mod values;
 mod walk;
 mod words;
 

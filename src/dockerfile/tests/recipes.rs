@@ -49,14 +49,14 @@ fn what_the_recipe_does_not_see() {
 
 #[test]
 fn secrets_remotes_and_the_need_for_a_builder() {
-    let text = "FROM scratch\nRUN --mount=type=secret,id=a,required=true --mount=type=secret,target=/run/b --mount=type=ssh x\nADD --checksum=sha256:1 https://x.y/z /\nADD https://x.y/z.git#v1 /g\n";
+    let text = "FROM scratch\nRUN --mount=type=secret,id=a,required=true --mount=type=secret,target=/run/b --mount=type=ssh x\nADD --checksum=sha256:1111111111111111111111111111111111111111111111111111111111111111 https://x.y/z /\nADD https://x.y/z.git#v1 /g\n";
     let analysis = case(text).ok();
     assert_eq!(analysis.secrets, BTreeMap::from([("a".to_owned(), true), ("b".to_owned(), false)]));
     assert_eq!(analysis.ssh, BTreeMap::from([("default".to_owned(), false)]));
     assert_eq!(analysis.remotes.len(), 2);
     assert_eq!(
         (analysis.remotes[0].checksum.as_deref(), analysis.remotes[1].kind),
-        (Some("sha256:1"), RemoteKind::Git)
+        (Some(format!("sha256:{}", "1".repeat(64)).as_str()), RemoteKind::Git)
     );
     assert_eq!(analysis.first_run.unwrap().1.to_string(), "Dockerfile:2:1");
     assert_eq!(case("FROM scratch AS r\nRUN x\nFROM scratch\nCOPY a b\n").ok().first_run, None);

@@ -1,453 +1,151 @@
+//! Every construct of the Dockerfile reference: `reference.txt`, section by section.
+
 use super::*;
 
-const ROWS: &[(&str, &str)] = &[
-    ("Format", "# Comment\nfrom scratch\n   # indented\n  copy a /a\nRUN echo 'some # of things'\n"),
-    ("Format", "FROM scratch\nRUN echo hello \\\n# comment\nworld\n"),
-    ("Format", "FROM scratch\nRUN echo \"\\\n     hello\\\n     world\"\n"),
-    ("Format", "COPY a /\n"),
-    ("Format", "ARG A=1\nRUN x\nFROM scratch\n"),
-    ("Parser directives", "# about\n# escape=`\nFROM scratch\nCOPY a\\ b /\n"),
-    ("Parser directives", "# unknowndirective=value\n# escape=`\nFROM scratch\nCOPY a\\ b /\n"),
-    ("Parser directives", "# escape=`\n# escape=`\nFROM scratch\n"),
-    ("Parser directives", "FROM scratch\n# escape=`\nCOPY a\\ b /\n"),
-    ("Parser directives", "#\t  eScApE =`\nFROM scratch\nCOPY a` b /\n"),
-    ("Parser directives", "# esc \\\nape=`\nFROM scratch\nCOPY a\\ b /\n"),
-    ("syntax", "# syntax=docker/dockerfile:1\nFROM scratch\nCOPY a /\n"),
-    ("syntax", "# syntax=docker/dockerfile-upstream:master-labs\nFROM scratch\nCOPY a /\n"),
-    ("syntax", "# syntax=example.com/own:2 word\nnot: a Dockerfile\n"),
-    ("escape", "# escape=`\n\nFROM scratch\nCOPY testfile.txt c:\\\nRUN dir c:\\\n"),
-    ("escape", "FROM scratch\nCOPY testfile.txt c:\\\\\nRUN dir c:\\\n"),
-    ("escape", "# escape=\\\nFROM scratch\nCOPY a \\\n /b\n"),
-    ("escape", "# escape=/\nFROM scratch\n"),
-    ("check", "# check=skip=JSONArgsRecommended;error=true\nFROM scratch\nCOPY a /\n"),
-    ("check", "# check=skip=all\nFROM scratch\nCOPY a /\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY $str /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${str}_x /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${str:-w} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${e:-w} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${no:-w} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${e-w} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${no-w} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${str:+w} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${e:+w} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${e+w} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${no+w} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${str:?m} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${str#f*b} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${str##f*b} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${str%b*} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${str%%b*} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${str/ba/fo} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${str//ba/fo} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${str#?oo} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${str/\\\\*/x} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY \\$str /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY \\${str} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY '$str' /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY \"$str\" /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${no:-$str} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV str=foobarbaz e=\nCOPY ${no:-${e:-d}} /x\n"),
-    ("Environment replacement", "FROM scratch\nCOPY ${no:?is needed} /x\n"),
-    ("Environment replacement", "FROM scratch\nCOPY ${no?is needed} /x\n"),
-    ("Environment replacement", "FROM scratch\nCOPY ${str^^} /x\n"),
-    ("Environment replacement", "FROM scratch\nENV abc=hello\nENV abc=bye def=$abc\nCOPY $abc $def /x/\n"),
-    (
-        "Environment replacement",
-        "FROM scratch\nENV A=1\nADD a$A /x$A\nENV B=$A\nEXPOSE 80$A\nLABEL l=$A\nSTOPSIGNAL $A\nUSER u$A\nVOLUME /v$A\nWORKDIR /w$A\nONBUILD COPY a$A /\n",
-    ),
-    ("Environment replacement", "FROM scratch\nENV A=1\nRUN echo $A\nCMD echo $A\nENTRYPOINT [\"echo\", \"$A\"]\n"),
-    ("Exec form", "FROM scratch\nRUN [\"/bin/bash\", \"-c\", \"echo hello\"]\n"),
-    ("Exec form", "FROM scratch\nRUN ['/bin/bash']\n"),
-    ("Exec form", "FROM scratch\nCMD [ ]\n"),
-    ("Variable substitution", "FROM scratch\nENV HOME=/h\nRUN [ \"echo\", \"$HOME\" ]\n"),
-    ("Backslashes", "FROM scratch\nRUN [\"c:\\windows\\system32\\tasklist.exe\"]\n"),
-    ("Backslashes", "FROM scratch\nRUN [\"c:\\\\windows\\\\system32\\\\tasklist.exe\"]\n"),
-    ("Shell form", "FROM scratch\nRUN source $HOME/.bashrc && \\\necho $HOME\n"),
-    ("Shell form", "FROM scratch\nRUN <<EOF\n  source $HOME/.bashrc\n  echo $HOME\nEOF\n"),
-    ("Use a different shell", "FROM scratch\nSHELL [\"/bin/bash\", \"-c\"]\nRUN echo hello\n"),
-    ("FROM", "FROM ubuntu AS base\nRUN a\nFROM base AS dev\nRUN b\nFROM base AS prod\nCOPY --from=dev /app /app\n"),
-    ("FROM", "FROM image\n"),
-    ("FROM", "FROM image:tag\n"),
-    ("FROM", "FROM image@sha256:0000000000000000000000000000000000000000000000000000000000000000\n"),
-    ("FROM", "FROM --platform=linux/amd64 image AS x\n"),
-    ("FROM", "FROM --platform=$BUILDPLATFORM image\n"),
-    ("FROM", "FROM --platform=${TARGETOS}/${TARGETARCH} image\n"),
-    ("FROM", "FROM image other\n"),
-    ("FROM", "FROM image AS\n"),
-    ("FROM", "FROM image AS 1x\n"),
-    ("FROM", "FROM --platform=linux image\n"),
-    ("FROM", "FROM\n"),
-    ("FROM", "FROM --what=x image\n"),
-    ("FROM", "FROM scratch AS Base\nCOPY a /\nFROM BASE\n"),
-    ("FROM", "FROM scratch AS scratch\n"),
-    (
-        "Understand how ARG and FROM interact",
-        "ARG  CODE_VERSION=latest\nFROM base:${CODE_VERSION}\nCMD  /code/run-app\nFROM extras:${CODE_VERSION}\nCMD  /code/run-extras\n",
-    ),
-    (
-        "Understand how ARG and FROM interact",
-        "ARG VERSION=latest\nFROM busybox:$VERSION\nARG VERSION\nRUN echo $VERSION > image_version\n",
-    ),
-    ("Understand how ARG and FROM interact", "ARG VERSION=latest\nFROM busybox:$VERSION\nRUN echo $VERSION\n"),
-    ("Understand how ARG and FROM interact", "FROM busybox:$VERSION\n"),
-    ("RUN", "FROM scratch\nRUN apt-get update\n"),
-    ("RUN", "FROM scratch\nRUN <<EOF\napt-get update\napt-get install -y curl\nEOF\n"),
-    ("RUN", "FROM scratch\nRUN\n"),
-    ("RUN", "FROM scratch\nRUN --what=x y\n"),
-    ("RUN --device", "FROM scratch\nRUN --device=vendor1.com/device=foo,required --device=class1 x\n"),
-    ("RUN --mount", "FROM scratch\nRUN --mount=type=nfs,target=/x x\n"),
-    ("RUN --mount", "FROM scratch\nRUN --mount= x\n"),
-    ("RUN --mount", "FROM scratch\nRUN --mount=type=bind,target=/a --mount=type=tmpfs,target=/b x\n"),
-    ("RUN --mount", "FROM scratch\nRUN --mount=target=/x,unknown=1 x\n"),
-    ("RUN --mount=type=bind", "FROM scratch\nRUN --mount=type=bind,source=a,target=/x x\n"),
-    ("RUN --mount=type=bind", "FROM scratch\nRUN --mount=src=a,dst=/x,rw x\n"),
-    ("RUN --mount=type=bind", "FROM scratch\nRUN --mount=source=a,destination=/x,readwrite=true x\n"),
-    ("RUN --mount=type=bind", "FROM scratch\nRUN --mount=target=/x x\n"),
-    ("RUN --mount=type=bind", "FROM scratch\nRUN --mount=from=busybox,source=/bin,target=/x x\n"),
-    ("RUN --mount=type=bind", "FROM scratch AS b\nCOPY a /\nFROM scratch\nRUN --mount=from=b,target=/x x\n"),
-    ("RUN --mount=type=bind", "FROM scratch\nRUN --mount=from=ctx,source=f,target=/x x\n"),
-    ("RUN --mount=type=bind", "FROM scratch\nRUN --mount=source=a x\n"),
-    ("RUN --mount=type=bind", "FROM scratch\nARG D=d\nRUN --mount=source=$D/a,target=/x x\n"),
-    (
-        "RUN --mount=type=cache",
-        "FROM scratch\nRUN --mount=type=cache,id=i,target=/root/.cache,sharing=locked,mode=0700,uid=1,gid=2,ro x\n",
-    ),
-    ("RUN --mount=type=cache", "FROM scratch\nRUN --mount=type=cache,target=/c,from=busybox,source=/s x\n"),
-    ("RUN --mount=type=cache", "FROM scratch\nRUN --mount=type=cache,target=/c,sharing=some x\n"),
-    ("RUN --mount=type=cache", "FROM scratch\nRUN --mount=type=cache x\n"),
-    ("RUN --mount=type=cache", "FROM scratch\nRUN --mount=type=cache,target=/c,mode=rw x\n"),
-    ("RUN --mount=type=cache", "FROM scratch\nARG N=n\nRUN --mount=type=cache,id=$N,target=/c x\n"),
-    ("RUN --mount=type=tmpfs", "FROM scratch\nRUN --mount=type=tmpfs,target=/t,size=10000000 x\n"),
-    ("RUN --mount=type=tmpfs", "FROM scratch\nRUN --mount=type=tmpfs x\n"),
-    ("RUN --mount=type=tmpfs", "FROM scratch\nRUN --mount=type=tmpfs,target=/t,size=big x\n"),
-    (
-        "RUN --mount=type=secret",
-        "FROM scratch\nRUN --mount=type=secret,id=aws,target=/root/.aws/credentials,required=true,mode=0400,uid=1,gid=1 x\n",
-    ),
-    ("RUN --mount=type=secret", "FROM scratch\nRUN --mount=type=secret,id=API_KEY,env=API_KEY x\n"),
-    ("RUN --mount=type=secret", "FROM scratch\nRUN --mount=type=secret,target=/run/token x\n"),
-    ("RUN --mount=type=secret", "FROM scratch\nRUN --mount=type=secret x\n"),
-    ("RUN --mount=type=secret", "FROM scratch\nRUN --mount=type=secret,id=a,required x\n"),
-    ("RUN --mount=type=ssh", "FROM scratch\nRUN --mount=type=ssh x\n"),
-    ("RUN --mount=type=ssh", "FROM scratch\nRUN --mount=type=ssh,id=k,target=/s,required,mode=0600,uid=1,gid=1 x\n"),
-    ("RUN --network", "FROM scratch\nRUN --network=default x\n"),
-    ("RUN --network", "FROM scratch\nRUN --network=none x\n"),
-    ("RUN --network", "FROM scratch\nRUN --network=host x\n"),
-    ("RUN --network", "FROM scratch\nRUN --network=lan x\n"),
-    ("RUN --security", "FROM scratch\nRUN --security=insecure x\n"),
-    ("RUN --security", "FROM scratch\nRUN --security=sandbox x\n"),
-    ("RUN --security", "FROM scratch\nRUN --security=none x\n"),
-    ("CMD", "FROM scratch\nCMD [\"executable\",\"param1\"]\n"),
-    ("CMD", "FROM scratch\nCMD command param1\n"),
-    ("CMD", "FROM scratch\nCMD a\nCMD b\n"),
-    ("CMD", "FROM scratch\nCMD --x\n"),
-    ("LABEL", "FROM scratch\nLABEL \"com.example.vendor\"=\"ACME Incorporated\"\n"),
-    (
-        "LABEL",
-        "FROM scratch\nLABEL description=\"This text illustrates \\\nthat label-values can span multiple lines.\"\n",
-    ),
-    ("LABEL", "FROM scratch\nLABEL multi.label1=\"value1\" \\\n      multi.label2=\"value2\" other=\"value3\"\n"),
-    ("LABEL", "FROM scratch\nENV E=v\nLABEL a=\"foo-$E\" b='foo-$E'\n"),
-    ("LABEL", "FROM scratch\nLABEL a b c\n"),
-    ("LABEL", "FROM scratch\nLABEL\n"),
-    ("LABEL", "FROM scratch\nLABEL a\n"),
-    ("LABEL", "FROM scratch\nLABEL a=b c\n"),
-    ("MAINTAINER (deprecated)", "FROM scratch\nMAINTAINER A B <a@b>\n"),
-    ("MAINTAINER (deprecated)", "FROM scratch\nMAINTAINER\n"),
-    ("EXPOSE", "FROM scratch\nEXPOSE 80\n"),
-    ("EXPOSE", "FROM scratch\nEXPOSE 80/udp 443/tcp 8000-8010\n"),
-    ("EXPOSE", "FROM scratch\nEXPOSE\n"),
-    ("EXPOSE", "FROM scratch\nENV P=80\nEXPOSE $P/tcp\n"),
-    (
-        "ENV",
-        "FROM scratch\nENV MY_NAME=\"John Doe\" MY_DOG=Rex\\ The\\ Dog \\\n    MY_CAT=fluffy\nCOPY \"$MY_NAME\" \"$MY_DOG\" $MY_CAT /x/\n",
-    ),
-    ("ENV", "FROM scratch\nENV MY_VAR my-value\nCOPY $MY_VAR /\n"),
-    ("ENV", "FROM scratch\nENV ONE TWO= THREE=world\nCOPY \"$ONE\" /\n"),
-    ("ENV", "FROM scratch\nENV A\n"),
-    ("ENV", "FROM scratch\nENV\n"),
-    ("ENV", "FROM scratch\nENV A=1 B\n"),
-    ("ENV", "FROM scratch AS a\nENV A=1\nFROM a\nCOPY $A /\n"),
-    ("ENV", "FROM scratch\nENV =1\n"),
-    ("ADD", "FROM scratch\nADD a /x\n"),
-    ("ADD", "FROM scratch\nADD [\"with blank\", \"/x\"]\n"),
-    ("ADD", "FROM scratch\nADD a\n"),
-    ("ADD", "FROM scratch\nADD --from=x a /x\n"),
-    ("ADD: Source", "FROM scratch\nADD file1.txt file2.txt /usr/src/things/\n"),
-    ("ADD: Source", "FROM scratch\nADD https://example.com/archive.zip /usr/src/things/\n"),
-    ("ADD: Source", "FROM scratch\nADD git@github.com:user/repo.git /usr/src/things/\n"),
-    ("ADD: Source", "FROM scratch\nADD a b /x\n"),
-    ("ADD: Adding files from the build context", "FROM scratch\nADD ../something /something\n"),
-    ("ADD: Adding files from the build context", "FROM scratch\nADD /something/ /something\n"),
-    ("ADD: Adding files from the build context", "FROM scratch\nADD ./a/../b /x\n"),
-    ("ADD: Pattern matching", "FROM scratch\nADD *.png /dest/\n"),
-    ("ADD: Pattern matching", "FROM scratch\nADD index.?s /dest/\n"),
-    ("ADD: Pattern matching", "FROM scratch\nADD arr[[]0].txt /dest/\n"),
-    ("ADD: Pattern matching", "FROM scratch\nADD a[ /dest/\n"),
-    ("ADD: Pattern matching", "FROM scratch\nADD src/**/x /dest/\n"),
-    ("ADD: Adding local tar archives", "FROM scratch\nADD a.tar.gz /x\n"),
-    ("ADD: Adding files from a URL", "FROM scratch\nADD http://example.com/foobar /\n"),
-    ("ADD: Adding files from a URL", "FROM scratch\nADD http://example.com/foo /bar\n"),
-    ("ADD: Adding files from a URL", "FROM scratch\nADD http://example.com /\n"),
-    ("ADD: Adding files from a URL", "FROM scratch\nADD https://example.com/ /\n"),
-    ("ADD: Adding files from a Git repository", "FROM scratch\nADD https://github.com/user/repo.git /mydir/\n"),
-    (
-        "ADD: Adding files from a Git repository",
-        "FROM scratch\nADD git@github.com:moby/buildkit.git#v0.14.1:docs /buildkit-docs\n",
-    ),
-    (
-        "ADD: Adding files from a Git repository",
-        "FROM scratch\nADD https://github.com/user/repo.git#0123456789012345678901234567890123456789 /x\n",
-    ),
-    ("ADD: Adding files from a Git repository", "FROM scratch\nADD ssh://git@example.com/r.git /x\n"),
-    ("ADD: Adding files from a Git repository", "FROM scratch\nADD git://example.com/r /x\n"),
-    (
-        "ADD: Adding files from a Git repository",
-        "FROM scratch\nADD https://github.com/user/repo.git?tag=v1&subdir=docs /x\n",
-    ),
-    ("ADD: Destination", "FROM scratch\nADD test.txt /abs\n"),
-    ("ADD: Destination", "FROM scratch\nADD test.txt /abs/\n"),
-    ("ADD: Destination", "FROM scratch\nWORKDIR /usr/src/app\nADD test.txt rel/\n"),
-    (
-        "ADD --keep-git-dir",
-        "FROM scratch\nADD --keep-git-dir=true https://github.com/moby/buildkit.git#v0.10.1 /buildkit\n",
-    ),
-    ("ADD --keep-git-dir", "FROM scratch\nADD --keep-git-dir https://github.com/moby/buildkit.git#v0.10.1 /buildkit\n"),
-    ("ADD --checksum", "FROM scratch\nADD --checksum=be1f38e https://github.com/moby/buildkit.git#v0.26.2 /\n"),
-    (
-        "ADD --checksum",
-        "FROM scratch\nADD --checksum=sha256:24454f830cdb571e2c4ad15481119c43b3cafd48dd869a9b2945d1036d1dc68d https://mirrors.example/linux-0.01.tar.gz /\n",
-    ),
-    (
-        "ADD --checksum",
-        "FROM scratch\nARG S=sha256:24454f830cdb571e2c4ad15481119c43b3cafd48dd869a9b2945d1036d1dc68d\nADD --checksum=$S https://mirrors.example/linux /\n",
-    ),
-    (
-        "ADD --checksum",
-        "FROM scratch\nADD --checksum=sha256:24454f830cdb571e2c4ad15481119c43b3cafd48dd869a9b2945d1036d1dc68d a /\n",
-    ),
-    ("ADD --checksum", "FROM scratch\nADD --checksum=md5:0 https://mirrors.example/linux /\n"),
-    ("ADD --chmod", "FROM scratch\nADD --chmod=755 app.sh /app/\n"),
-    ("ADD --chmod", "FROM scratch\nARG MODE=440\nADD --chmod=$MODE . .\n"),
-    ("ADD --chmod", "FROM scratch\nADD --chmod=u=rwX,go=rX . /app/\n"),
-    ("ADD --chmod", "FROM scratch\nADD --chmod=+x script.sh /app/\n"),
-    ("ADD --chmod", "FROM scratch\nADD --chmod=g=u config/ /config/\n"),
-    ("ADD --chmod", "FROM scratch\nADD --chmod=rwx a /\n"),
-    ("ADD --chmod", "FROM scratch\nADD --chmod=999 a /\n"),
-    ("ADD --chown", "FROM scratch\nADD --chown=55:mygroup files* /somedir/\n"),
-    ("ADD --chown", "FROM scratch\nADD --chown=1 files* /somedir/\n"),
-    ("ADD --chown", "FROM scratch\nARG U=u\nADD --chown=$U:$U --chmod=644 files* /somedir/\n"),
-    ("ADD --link", "FROM scratch\nADD --link /foo /bar\n"),
-    ("ADD --link", "FROM scratch\nADD --link=false /foo /bar\n"),
-    ("ADD --link", "FROM scratch\nADD --link=maybe /foo /bar\n"),
-    ("ADD --exclude", "FROM scratch\nADD --exclude=*.txt --exclude=*.md hom* /mydir/\n"),
-    ("ADD --exclude", "FROM scratch\nADD --exclude a /\n"),
-    ("COPY --chmod", "FROM scratch\nCOPY --chmod=755 app.sh /app/\n"),
-    ("COPY --chmod", "FROM scratch\nARG MODE=440\nCOPY --chmod=$MODE . .\n"),
-    ("COPY --chmod", "FROM scratch\nCOPY --chmod=u=rwX,go=rX . /app/\n"),
-    ("COPY --chmod", "FROM scratch\nCOPY --chmod=+x script.sh /app/\n"),
-    ("COPY --chmod", "FROM scratch\nCOPY --chmod=g=u config/ /config/\n"),
-    ("COPY --chmod", "FROM scratch\nCOPY --chmod=rwx a /\n"),
-    ("COPY --chmod", "FROM scratch\nCOPY --chmod=999 a /\n"),
-    ("COPY --chown", "FROM scratch\nCOPY --chown=55:mygroup files* /somedir/\n"),
-    ("COPY --chown", "FROM scratch\nCOPY --chown=1 files* /somedir/\n"),
-    ("COPY --chown", "FROM scratch\nARG U=u\nCOPY --chown=$U:$U --chmod=644 files* /somedir/\n"),
-    ("COPY --link", "FROM scratch\nCOPY --link /foo /bar\n"),
-    ("COPY --link", "FROM scratch\nCOPY --link=false /foo /bar\n"),
-    ("COPY --link", "FROM scratch\nCOPY --link=maybe /foo /bar\n"),
-    ("COPY --exclude", "FROM scratch\nCOPY --exclude=*.txt --exclude=*.md hom* /mydir/\n"),
-    ("COPY --exclude", "FROM scratch\nCOPY --exclude a /\n"),
-    ("ADD --unpack", "FROM scratch\nADD --unpack=true https://example.com/archive.tar.gz /download\n"),
-    ("ADD --unpack", "FROM scratch\nADD --unpack=false my-archive.tar.gz .\n"),
-    ("ADD --unpack", "FROM scratch\nCOPY --unpack=true a /\n"),
-    ("COPY", "FROM scratch\nCOPY a /x\n"),
-    ("COPY", "FROM scratch\nCOPY [\"with blank\", \"/x\"]\n"),
-    ("COPY", "FROM scratch\nCOPY a\n"),
-    ("COPY", "FROM scratch\nCOPY --checksum=x a /\n"),
-    ("COPY", "FROM scratch\nCOPY --keep-git-dir=true a /\n"),
-    ("COPY: Source", "FROM scratch\nCOPY file1.txt file2.txt /usr/src/things/\n"),
-    ("COPY: Source", "FROM scratch\nCOPY https://example.com/x /\n"),
-    ("COPY: Source", "FROM scratch\nCOPY git@github.com:user/repo.git /x\n"),
-    ("COPY: Copying from the build context", "FROM scratch\nCOPY ../something /something\n"),
-    ("COPY: Copying from the build context", "FROM scratch\nCOPY something/ /something\n"),
-    ("COPY: Copying from the build context", "FROM scratch\nCOPY . .\n"),
-    ("COPY: Copying from the build context", "FROM scratch\nCOPY / /\n"),
-    ("COPY: Pattern matching", "FROM scratch\nCOPY *.png /dest/\n"),
-    ("COPY: Pattern matching", "FROM scratch\nCOPY index.?s /dest/\n"),
-    ("COPY: Pattern matching", "FROM scratch\nCOPY arr[[]0].txt /dest/\n"),
-    ("COPY: Destination", "FROM scratch\nCOPY test.txt /abs\n"),
-    ("COPY: Destination", "FROM scratch\nWORKDIR /usr/src/app\nCOPY test.txt rel/\n"),
-    ("COPY --from", "FROM alpine AS build\nCOPY . .\nFROM scratch\nCOPY --from=build /hello /\n"),
-    ("COPY --from", "FROM scratch\nCOPY --from=nginx:latest /etc/nginx/nginx.conf /nginx.conf\n"),
-    ("COPY --from", "FROM scratch\nCOPY --from=ctx a /\n"),
-    ("COPY --from", "FROM alpine\nCOPY a /\nFROM scratch\nCOPY --from=0 /hello /\n"),
-    ("COPY --from", "FROM scratch\nCOPY --from=build /hello /\nFROM scratch AS build\n"),
-    ("COPY --from", "FROM scratch\nARG S=x\nCOPY --from=$S a /\n"),
-    ("COPY --from", "FROM scratch AS me\nCOPY --from=me a /\n"),
-    ("COPY --parents", "FROM scratch\nCOPY --parents ./x/a.txt ./y/a.txt /parents/\n"),
-    ("COPY --parents", "FROM scratch\nCOPY --parents ./x/./y/*.txt /parents/\n"),
-    ("COPY --parents", "FROM scratch\nCOPY --parents ./src/**/*.txt /parents/\n"),
-    ("COPY --parents", "FROM scratch\nCOPY --parents=false x/a /p/\n"),
-    ("COPY --parents", "FROM scratch\nADD --parents x/a /p/\n"),
-    ("ENTRYPOINT", "FROM scratch\nENTRYPOINT [\"top\", \"-b\"]\nCMD [\"-c\"]\n"),
-    ("ENTRYPOINT", "FROM scratch\nENTRYPOINT exec top -b\n"),
-    ("ENTRYPOINT", "FROM scratch\nENTRYPOINT a\nENTRYPOINT b\n"),
-    ("ENTRYPOINT", "FROM scratch\nENTRYPOINT []\n"),
-    ("VOLUME", "FROM scratch\nVOLUME [\"/var/log/\"]\n"),
-    ("VOLUME", "FROM scratch\nVOLUME /var/log /var/db\n"),
-    ("VOLUME", "FROM scratch\nVOLUME\n"),
-    ("VOLUME", "FROM scratch\nVOLUME [\"\"]\n"),
-    ("USER", "FROM scratch\nUSER user:group\n"),
-    ("USER", "FROM scratch\nUSER 1000:1000\n"),
-    ("USER", "FROM scratch\nUSER\n"),
-    ("USER", "FROM scratch\nENV U=u\nUSER $U\n"),
-    ("WORKDIR", "FROM scratch\nWORKDIR /a\nWORKDIR b\nWORKDIR c\nCOPY x .\n"),
-    ("WORKDIR", "FROM scratch\nENV DIRPATH=/path\nWORKDIR $DIRPATH/$DIRNAME\n"),
-    ("WORKDIR", "FROM scratch\nWORKDIR\n"),
-    ("ARG", "FROM busybox\nARG user1\nARG buildno\nRUN x\n"),
-    ("ARG", "FROM scratch\nARG a b=2 c\nRUN x\n"),
-    ("ARG", "FROM scratch\nARG\n"),
-    ("ARG", "FROM scratch\nARG a=b c=\n"),
-    ("ARG", "FROM scratch\nARG =x\n"),
-    ("Default values", "FROM busybox\nARG user1=someuser\nARG buildno=1\nRUN x\n"),
-    ("Default values", "FROM scratch\nARG A=1\nARG B=$A-2\nCOPY $B /\n"),
-    ("Default values", "FROM scratch\nARG GIVEN=default\nCOPY $GIVEN /\n"),
-    ("Scope", "FROM busybox\nUSER ${username:-some_user}\nARG username=what_user\nUSER $username\n"),
-    ("Scope", "FROM scratch AS a\nARG A=1\nFROM a\nCOPY $A /\n"),
-    ("Scope", "FROM scratch AS a\nARG A=1\nFROM scratch\nCOPY x$A /\n"),
-    ("Using ARG variables", "FROM ubuntu\nARG V=2\nENV V=v1\nCOPY $V /\n"),
-    ("Using ARG variables", "FROM ubuntu\nARG V\nENV V=${V:-v1.0.0}\nCOPY $V /\n"),
-    ("Predefined ARGs", "FROM scratch\nRUN echo $HTTP_PROXY\n"),
-    ("Predefined ARGs", "FROM scratch\nARG HTTP_PROXY\nRUN x\n"),
-    ("Predefined ARGs", "FROM scratch\nARG https_proxy=p\nRUN x\n"),
-    (
-        "Automatic platform ARGs in the global scope",
-        "FROM alpine\nARG TARGETPLATFORM TARGETOS TARGETARCH TARGETVARIANT BUILDPLATFORM BUILDOS BUILDARCH BUILDVARIANT\nRUN x\n",
-    ),
-    ("Automatic platform ARGs in the global scope", "FROM alpine\nCOPY bin-$TARGETARCH /\n"),
-    ("Automatic platform ARGs in the global scope", "FROM alpine-$TARGETARCH\n"),
-    (
-        "Automatic platform ARGs in the global scope",
-        "ARG TARGETARCH=mine\nFROM alpine\nARG TARGETARCH\nCOPY $TARGETARCH /\n",
-    ),
-    ("BuildKit built-in build args", "FROM alpine\nRUN x\n"),
-    ("BuildKit built-in build args", "FROM scratch\nARG SOURCE_DATE_EPOCH\nRUN x\n"),
-    ("Impact on build caching", "FROM ubuntu\nARG V=1\nRUN echo hello\n"),
-    ("ONBUILD", "FROM scratch\nONBUILD ADD . /app/src\nONBUILD RUN build --dir /app/src\n"),
-    ("ONBUILD", "FROM scratch AS a\nONBUILD COPY x /\nFROM a\n"),
-    ("ONBUILD", "FROM triggers\n"),
-    ("ONBUILD", "FROM scratch\nONBUILD\n"),
-    (
-        "Copy or mount from stage, image, or context",
-        "FROM scratch AS build\nCOPY app /app\nFROM scratch AS base\nONBUILD COPY --from=build /app /app\nONBUILD RUN --mount=from=ctx,source=c,target=/c x\nFROM base\n",
-    ),
-    ("ONBUILD limitations", "FROM scratch\nONBUILD ONBUILD RUN x\n"),
-    ("ONBUILD limitations", "FROM scratch\nONBUILD FROM x\n"),
-    ("ONBUILD limitations", "FROM scratch\nONBUILD MAINTAINER x\n"),
-    ("STOPSIGNAL", "FROM scratch\nSTOPSIGNAL SIGKILL\n"),
-    ("STOPSIGNAL", "FROM scratch\nSTOPSIGNAL 9\n"),
-    ("STOPSIGNAL", "FROM scratch\nSTOPSIGNAL\n"),
-    ("STOPSIGNAL", "FROM scratch\nSTOPSIGNAL 9 9\n"),
-    (
-        "HEALTHCHECK",
-        "FROM scratch\nHEALTHCHECK --interval=5m --timeout=3s --start-period=1s --start-interval=2s --retries=3 \\\n  CMD curl -f http://localhost/ || exit 1\n",
-    ),
-    ("HEALTHCHECK", "FROM scratch\nHEALTHCHECK CMD [\"/bin/check\"]\n"),
-    ("HEALTHCHECK", "FROM scratch\nHEALTHCHECK NONE\n"),
-    ("HEALTHCHECK", "FROM scratch\nHEALTHCHECK --interval=5 CMD x\n"),
-    ("HEALTHCHECK", "FROM scratch\nHEALTHCHECK --retries=x CMD x\n"),
-    ("HEALTHCHECK", "FROM scratch\nHEALTHCHECK\n"),
-    ("HEALTHCHECK", "FROM scratch\nHEALTHCHECK --interval=1s NONE\n"),
-    (
-        "SHELL",
-        "FROM scratch\nSHELL [\"powershell\", \"-command\"]\nRUN Write-Host hello\nSHELL [\"cmd\", \"/S\", \"/C\"]\nRUN echo hello\n",
-    ),
-    ("SHELL", "FROM scratch\nSHELL sh -c\n"),
-    ("SHELL", "FROM scratch\nSHELL []\n"),
-    (
-        "Example: Running a multi-line script",
-        "FROM scratch\nRUN <<EOT bash\n  set -ex\nCOPY this is text\nEOT\nCOPY a /\n",
-    ),
-    (
-        "Example: Running a multi-line script",
-        "FROM scratch\nRUN <<EOT\n#!/usr/bin/env python\nprint(\"hello world\")\nEOT\n",
-    ),
-    (
-        "Example: Running a multi-line script",
-        "FROM scratch\nRUN <<FILE1 cat > file1 && <<FILE2 cat > file2\nI am\nfirst\nFILE1\nI am\nsecond\nFILE2\n",
-    ),
-    ("Example: Running a multi-line script", "FROM scratch\nRUN <<EOT\nopen\n"),
-    ("Example: Creating inline files", "FROM scratch\nCOPY <<EOF greeting.txt\nhello world\nEOF\n"),
-    (
-        "Example: Creating inline files",
-        "FROM scratch\nARG FOO=bar\nCOPY <<-EOT /script.sh\n\techo \"hello ${FOO}\"\n\tEOT\n",
-    ),
-    (
-        "Example: Creating inline files",
-        "FROM scratch\nARG FOO=bar\nCOPY <<-\"EOT\" /script.sh\n\techo \"hello ${FOO}\"\nEOT\n",
-    ),
-    ("Example: Creating inline files", "FROM scratch\nCOPY <<A <<B c /x/\n1\nA\n2\nB\n"),
-    ("Example: Creating inline files", "FROM scratch\nADD <<EOF /x\nhi\nEOF\n"),
+/// Its sections that describe something that can be written.
+const SECTIONS: [&str; 75] = [
+    "Format",
+    "Parser directives",
+    "syntax",
+    "escape",
+    "check",
+    "Environment replacement",
+    ".dockerignore file",
+    "Exec form",
+    "Variable substitution",
+    "Backslashes",
+    "Shell form",
+    "Use a different shell",
+    "FROM",
+    "Understand how ARG and FROM interact",
+    "RUN",
+    "RUN --device",
+    "RUN --mount",
+    "RUN --mount=type=bind",
+    "RUN --mount=type=cache",
+    "RUN --mount=type=tmpfs",
+    "RUN --mount=type=secret",
+    "RUN --mount=type=ssh",
+    "RUN --network",
+    "RUN --security",
+    "CMD",
+    "LABEL",
+    "MAINTAINER (deprecated)",
+    "EXPOSE",
+    "ENV",
+    "ADD",
+    "ADD: Source",
+    "ADD: Adding files from the build context",
+    "ADD: Pattern matching",
+    "ADD: Adding local tar archives",
+    "ADD: Adding files from a URL",
+    "ADD: Adding files from a Git repository",
+    "ADD: Destination",
+    "ADD --keep-git-dir",
+    "ADD --checksum",
+    "ADD --chmod",
+    "ADD --chown",
+    "ADD --link",
+    "ADD --unpack",
+    "ADD --exclude",
+    "COPY",
+    "COPY: Source",
+    "COPY: Copying from the build context",
+    "COPY: Pattern matching",
+    "COPY: Destination",
+    "COPY --from",
+    "COPY --chmod",
+    "COPY --chown",
+    "COPY --link",
+    "COPY --parents",
+    "COPY --exclude",
+    "ENTRYPOINT",
+    "VOLUME",
+    "USER",
+    "WORKDIR",
+    "ARG",
+    "Default values",
+    "Scope",
+    "Using ARG variables",
+    "Predefined ARGs",
+    "Automatic platform ARGs in the global scope",
+    "BuildKit built-in build args",
+    "Impact on build caching",
+    "ONBUILD",
+    "Copy or mount from stage, image, or context",
+    "ONBUILD limitations",
+    "STOPSIGNAL",
+    "HEALTHCHECK",
+    "SHELL",
+    "Example: Running a multi-line script",
+    "Example: Creating inline files",
 ];
 
+/// What the text means, or why it is refused.
 fn outcome(text: &str) -> String {
-    let case = case(text)
-        .arg("GIVEN", "given")
-        .arg("BUILDKIT_SANDBOX_HOSTNAME", "h")
-        .arg("HTTP_PROXY", "proxy")
-        .context("ctx")
-        .base("triggers", &[("E", "v")], &["COPY x$E /", "RUN y"]);
-    match case.result() {
-        Err(problems) => problems
-            .sorted()
-            .iter()
-            .map(|problem| {
-                let place = problem.labels.first().map(|label| label.location.to_string()).unwrap_or_default();
-                format!("{} {place} {}", problem.code, problem.message)
-            })
-            .collect::<Vec<_>>()
-            .join("; "),
-        Ok(analysis) => {
-            let mut parts: Vec<String> = Vec::new();
-            let stages = analysis.stages.iter().map(|stage| stage.recipe.join("; "));
-            parts.push(stages.collect::<Vec<_>>().join(" / "));
-            if !analysis.reads.is_empty() {
-                parts.push(format!("reads {}", reads(&analysis)));
-            }
-            if !analysis.references.is_empty() {
-                parts.push(format!("images {}", references(&analysis)));
-            }
-            if !analysis.args.is_empty() {
-                let args =
-                    analysis.args.iter().map(|(name, used)| format!("{name}={}", used.value.as_deref().unwrap_or("-")));
-                parts.push(format!("args {}", args.collect::<Vec<_>>().join(" ")));
-            }
-            for remote in &analysis.remotes {
-                parts.push(format!("{:?} {} {}", remote.kind, remote.url, remote.checksum.as_deref().unwrap_or("-")));
-            }
-            if !analysis.secrets.is_empty() {
-                parts.push(format!("secrets {:?}", analysis.secrets));
-            }
-            if !analysis.ssh.is_empty() {
-                parts.push(format!("ssh {:?}", analysis.ssh));
-            }
-            if let Some((what, place)) = &analysis.first_run {
-                parts.push(format!("buildkit {what} {}", place));
-            }
-            if !analysis.warnings.is_empty() {
-                parts.push(format!(
-                    "warns {}",
-                    analysis.warnings.sorted().iter().map(|p| p.code.to_string()).collect::<Vec<_>>().join(" ")
-                ));
-            }
-            parts.join(" | ")
+    let case = case(text).arg("GIVEN", "given").arg("HTTP_PROXY", "proxy").context("ctx").base(
+        "triggers",
+        &[("E", "v")],
+        &["COPY x$E /", "RUN y"],
+    );
+    let analysis = match case.result() {
+        Ok(analysis) => analysis,
+        Err(problems) => return refusal(&problems),
+    };
+    let stages: Vec<String> = analysis.stages.iter().map(|stage| stage.recipe.join("; ")).collect();
+    let mut parts = vec![stages.join(" / ")];
+    let mut say = |what: &str, text: String| {
+        if !text.is_empty() {
+            parts.push(format!("{what} {text}"));
         }
+    };
+    say("reads", reads(&analysis));
+    say("images", references(&analysis));
+    let args = analysis.args.iter().map(|(name, used)| format!("{name}={}", used.value.as_deref().unwrap_or("-")));
+    say("args", args.collect::<Vec<_>>().join(" "));
+    for remote in &analysis.remotes {
+        say(&format!("{:?}", remote.kind), format!("{} {}", remote.url, remote.checksum.as_deref().unwrap_or("-")));
     }
+    let ids = |ids: &BTreeMap<String, bool>| if ids.is_empty() { String::new() } else { format!("{ids:?}") };
+    say("secrets", ids(&analysis.secrets));
+    say("ssh", ids(&analysis.ssh));
+    say("buildkit", analysis.first_run.as_ref().map(|(what, place)| format!("{what} {place}")).unwrap_or_default());
+    say(
+        "warns",
+        analysis.warnings.sorted().iter().map(|problem| problem.code.to_string()).collect::<Vec<_>>().join(" "),
+    );
+    parts.join(" | ")
+}
+
+fn refusal(problems: &Problems) -> String {
+    let one = |problem: &&crate::problem::Problem| {
+        let place = problem.labels.first().map(|label| label.location.to_string()).unwrap_or_default();
+        format!("{} {place} {}", problem.code, problem.message)
+    };
+    problems.sorted().iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 #[test]
-fn print_reference() {
-    for (section, text) in ROWS {
-        println!("ROW\t{section}\t{text:?}\t{}", outcome(text));
+fn every_construct_of_the_reference() {
+    let mut sections: Vec<(&str, usize)> = Vec::new();
+    let (mut text, mut wrong) = (String::new(), String::new());
+    for line in include_str!("reference.txt").split_inclusive('\n') {
+        if let Some(section) = line.strip_prefix("## ") {
+            sections.push((section.trim_end(), 0));
+            text.clear();
+        } else if let Some(want) = line.strip_prefix("=> ") {
+            let (section, cases) = sections.last_mut().unwrap();
+            *cases += 1;
+            let (text, want) = (std::mem::take(&mut text), want.trim_end());
+            let got = outcome(text.trim_start_matches('\n'));
+            if got != want {
+                wrong.push_str(&format!("{section}: {text}  want {want}\n  got  {got}\n\n"));
+            }
+        } else {
+            text.push_str(line);
+        }
     }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert_eq!(sections.iter().map(|(section, _)| *section).collect::<Vec<_>>(), SECTIONS);
+    assert!(sections.iter().all(|(_, cases)| *cases > 0), "{sections:?}");
 }
