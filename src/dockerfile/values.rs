@@ -2,11 +2,13 @@
 //!
 //! A value that is made from variables is left to BuildKit: what they are may depend on a base image, or be nobody's business.
 
+use std::ops::RangeInclusive;
+
 use super::syntax::{Instruction, Kind, Word};
 use super::walk::Walk;
 use crate::problem::{Code, Location, Problem};
 
-/// Source: signal(7), as `github.com/moby/sys/signal` names them.
+/// Source: signal(7), by the names of moby/sys.
 const SIGNALS: [&str; 36] = [
     "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL",
     "PROF", "PWR", "QUIT", "RTMAX", "RTMIN", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU",
@@ -26,7 +28,7 @@ impl Walk<'_> {
                 );
             }
             Kind::Expose(ports) => {
-                for word in ports.iter().filter(is_fixed).filter(|word| !is_port(&word.text)) {
+                for word in ports.iter().filter(is_fixed).filter(|word| exposed_ports(&word.text).is_none()) {
                     let message = format!("`{}` is not a port", word.text);
                     self.refuse(&word.location, message, "for example `80`, `53/udp` or `8000-8010/tcp`");
                 }
@@ -61,27 +63,32 @@ impl Walk<'_> {
     }
 }
 
-/// A number other than 0, or a name with or without `SIG`.
-fn is_signal(text: &str) -> bool {
+/// Whether a text is a signal: a number other than 0, or a name with or without `SIG`, in any case.
+///
+/// Source: moby/sys, `signal.ParseSignal`.
+pub fn is_signal(text: &str) -> bool {
     if let Ok(number) = text.parse::<i64>() {
         return number != 0;
     }
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     let real_time = |prefix: &str, most: u8| {
-        name.strip_prefix(prefix)
-            .is_some_and(|rest| rest.parse::<u8>().is_ok_and(|number| (1..=most).contains(&number)))
+        let number = name.strip_prefix(prefix).and_then(|rest| rest.parse().ok());
+        number.is_some_and(|number| (1..=most).contains(&number))
     };
     SIGNALS.contains(&name) || real_time("RTMIN+", 15) || real_time("RTMAX-", 14)
 }
 
-/// `PORT[-PORT][/PROTOCOL]`. Forms with an address are left to BuildKit.
-fn is_port(text: &str) -> bool {
-    let (ports, protocol) = text.split_once('/').unwrap_or((text, ""));
-    let known = ["", "tcp", "udp", "sctp"].contains(&protocol.to_ascii_lowercase().as_str());
+/// The ports of one word of EXPOSE, and their protocol: `80`, `80/udp`, `8000-8002`. `None` if it is none.
+///
+/// Source: docker/go-connections, `nat.ParsePortSpec`; what stands before a colon is for the host and does nothing.
+pub fn exposed_ports(word: &str) -> Option<(RangeInclusive<u16>, String)> {
+    let (ports, protocol) = word.split_once('/').unwrap_or((word, ""));
+    let protocol = if protocol.is_empty() { "tcp".to_owned() } else { protocol.to_lowercase() };
+    let ports = ports.rsplit(':').next().unwrap_or(ports);
     let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-    let in_order = matches!((first.parse::<u16>(), last.parse::<u16>()), (Ok(first), Ok(last)) if first <= last);
-    text.contains(':') || (known && in_order)
+    let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+    (first <= last && ["tcp", "udp", "sctp"].contains(&protocol.as_str())).then_some((first..=last, protocol))
 }
 
 /// A number of bytes with a unit or without, as Go's `units.RAMInBytes` reads it.
@@ -122,7 +129,7 @@ mod tests {
             ("x", false),
             ("127.0.0.1:80:80", true),
         ] {
-            assert_eq!(is_port(text), want, "{text}");
+            assert_eq!(exposed_ports(text).is_some(), want, "{text}");
         }
         for (text, want) in
             [("10", true), ("10m", true), ("1.5GiB", true), ("64 kb", true), ("-1", false), ("big", false), ("", false)]
