@@ -115,9 +115,15 @@ mod tests {
         assert_eq!(names("80"), Some(vec!["80/tcp".to_owned()]));
         assert_eq!(names("80-81/UDP"), Some(vec!["80/udp".to_owned(), "81/udp".to_owned()]));
         assert_eq!([names("x"), names("81-80"), names("70000"), names("1/x")], [None, None, None, None]);
-        for (text, good) in
-            [("SIGTERM", true), ("kill", true), ("9", true), ("65", true), ("0", false), ("SIGX", false), ("RTMIN+3", true)]
-        {
+        for (text, good) in [
+            ("SIGTERM", true),
+            ("kill", true),
+            ("9", true),
+            ("65", true),
+            ("0", false),
+            ("SIGX", false),
+            ("RTMIN+3", true),
+        ] {
             assert_eq!(check_signal(text).is_ok(), good, "{text}");
         }
         for (text, time) in [("30s", Some(30_000_000_000)), ("1m1.5s", Some(61_500_000_000)), ("5", None), ("", None)] {
