@@ -17,7 +17,7 @@ use super::counters::{Counters, RequestKind};
 use super::credentials::Credentials;
 use super::error::Error;
 use super::http::client;
-use super::presence::Presence;
+use super::presence::{Manifests, Presence};
 use super::reply::{Reply, broken, idle, unreachable};
 use super::retry::{Attempts, Failure, GivenUp, Heal, Outage};
 use super::settings::Settings;
@@ -49,6 +49,7 @@ pub(super) struct Transport {
     pub(super) credentials: Arc<dyn Credentials>,
     pub(super) counters: Arc<Counters>,
     pub(super) presence: Presence,
+    pub(super) manifests: Manifests,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     clients: Mutex<HashMap<String, reqwest::Client>>,
     plain: OnceLock<reqwest::Client>,
@@ -62,6 +63,7 @@ impl Transport {
             credentials,
             counters: Arc::default(),
             presence: Presence::default(),
+            manifests: Manifests::default(),
             hosts: Mutex::default(),
             clients: Mutex::default(),
             plain: OnceLock::new(),
