@@ -525,8 +525,11 @@ async fn many_builds_share_a_connection() {
     assert_eq!(digests.len(), 8);
 }
 
+/// The lines of a Dockerfile for a size.
+type Lines = fn(usize) -> String;
+
 /// Images whose files get their times while they are built: what they are, and a Dockerfile for a size.
-const TIMED: [(&str, fn(usize) -> String); 4] = [
+const TIMED: [(&str, Lines); 4] = [
     ("COPY of 500 files", |_| "COPY files /files\n".to_owned()),
     ("RUN that writes 2,000 files", |size| {
         format!("RUN mkdir /d; i=0; while [ $i -lt {} ]; do echo $i > /d/$i; i=$((i+1)); done\n", 20 * size)

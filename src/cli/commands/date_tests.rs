@@ -49,7 +49,7 @@ async fn an_old_image_is_due_and_update_raises_its_generation() {
         shop.publish(&[], "app", "one", true).await;
         shop.done(&["apply"]).await;
         let due = RebuildState::Due { published: LONG_AGO };
-        assert_eq!(shop.rebuilds(&[]).await, [due.clone()]);
+        assert_eq!(shop.rebuilds(&[]).await, std::slice::from_ref(&due));
         assert_eq!(shop.rebuilds(&["--locked"]).await, [due], "said and left");
         let plan = shop.planned(&[]).await.0.plan;
         assert!(!plan.has_changes(), "a plan does what the lock says: {plan:#?}");
