@@ -531,11 +531,11 @@ type Lines = fn(usize) -> String;
 /// Images whose files get their times while they are built: what they are, and a Dockerfile for a size.
 const TIMED: [(&str, Lines); 4] = [
     ("COPY of 500 files", |_| "COPY files /files\n".to_owned()),
-    ("RUN that writes 2,000 files", |size| {
+    ("RUN that writes 800 files", |size| {
         format!("RUN mkdir /d; i=0; while [ $i -lt {} ]; do echo $i > /d/$i; i=$((i+1)); done\n", 20 * size)
     }),
-    ("RUN that writes 100 MB", |size| grow("/data", size)),
-    ("10 RUNs that write 5 MB each", |size| (0..10).map(|number| grow(&format!("/data{number}"), size / 20)).collect()),
+    ("RUN that writes 40 MB", |size| grow("/data", size)),
+    ("10 RUNs that write 2 MB each", |size| (0..10).map(|number| grow(&format!("/data{number}"), size / 20)).collect()),
 ];
 
 /// A RUN that writes so many MB.
@@ -582,7 +582,7 @@ async fn what_is_built_twice_is_the_same_and_what_that_costs() {
             for round in 0..=rounds {
                 for (times, epoch) in seconds.iter_mut().zip([None, Some(0)]) {
                     let began = Instant::now();
-                    built(&buildkit, request(epoch, no_cache, 100), &place).await.0.unwrap();
+                    built(&buildkit, request(epoch, no_cache, 40), &place).await.0.unwrap();
                     // The first round fills the cache.
                     times.extend((round > 0).then(|| began.elapsed().as_secs_f64()));
                 }
