@@ -8,15 +8,17 @@ mod facts;
 mod keys;
 mod model;
 mod reason;
+mod rebuild;
 mod repositories;
 mod schema;
 mod stale;
+mod wanted;
 
-pub use decide::{decide, reference_of, tags_to_ask, wanted};
+pub use decide::{decide, reference_of, tags_to_ask};
 pub use explain::{Causes, Root, explain};
 pub use facts::{
-    AskMover, Choices, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Promoted, Standing,
-    Wanted, WantedDestination, WantedTag,
+    AskMover, Choices, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Promoted, Since,
+    Standing, Wanted, WantedDestination, WantedTag,
 };
 pub use keys::{Digests, Ingredients, fingerprint, pinned_key};
 pub use model::{
@@ -24,9 +26,11 @@ pub use model::{
     TagMove,
 };
 pub use reason::Reason;
+pub use rebuild::{Rebuild, RebuildState, rebuild};
 pub use repositories::{
     AskRepository, RepositoryAction, RepositoryChange, RepositoryNote, RepositoryStep, Seen, SeenRepositories,
     SeenRepository, SeenSettings, decide_repositories, repositories_to_ask,
 };
 pub use schema::schema;
 pub use stale::{Stale, stale};
+pub use wanted::{dated_tag, wanted};

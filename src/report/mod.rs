@@ -6,6 +6,7 @@ mod human;
 mod jsonl;
 mod live;
 mod plan;
+mod quiet;
 mod repositories;
 mod storage;
 mod style;
@@ -16,11 +17,12 @@ pub use doctor::{Check, Health, checks_json, checks_text};
 pub use human::Human;
 pub use jsonl::JsonLines;
 pub use plan::plan_text;
+pub use quiet::Failures;
 pub use repositories::{change_text, note_text};
 pub use storage::{PrunedRepository, SizedRepository, prune_json, prune_text, sizes_json, sizes_text};
 pub use style::Style;
 pub use why::differences_text;
-pub use words::{action_word, bytes, reason_text};
+pub use words::{action_word, bytes, reason_text, rebuild_text};
 
 use crate::event::Event;
 

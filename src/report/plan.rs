@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::causes::causes_text;
 use super::repositories::repositories_text;
 use super::style::Style;
-use super::words::{action_word, reason_text};
+use super::words::{action_word, reason_text, rebuild_text};
 use crate::plan::{Action, Blocker, Executor, Plan, Publication, Step, explain};
 
 /// The whole plan: what happens to each image, where it goes, why, and what stands in the way.
@@ -27,6 +27,9 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
     let causes = causes_text(&explain(plan), style, verbose);
     if !causes.is_empty() {
         let _ = write!(text, "\n{causes}");
+    }
+    for rebuild in &plan.rebuilds {
+        let _ = writeln!(text, "\n{}", style.warn(&rebuild_text(rebuild)));
     }
     // An image with several destinations has the same tag at each.
     for blocker in distinct(plan.blockers.iter().map(blocker_text)) {

@@ -10,16 +10,18 @@ use super::plan::{Planned, make_sound_plan, write_whole};
 use crate::apply::{Builder, Events, Options, Rules, Work, run};
 use crate::cli::args::{ApplyArguments, Choose};
 use crate::cli::build_folder::BuildFolder;
+use crate::cli::dates::now;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::pins::LOCK;
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
 use crate::event::{Receipt, RunOutcome};
 use crate::exec::assemble::Cache;
+use crate::fingerprint::day_of;
 use crate::plan::{Action, Executor, Plan, Reason, TagMove, stale};
 use crate::project::RegistryKind;
 use crate::registry::ContentStore;
-use crate::report::{Human, JsonLines, Reporter, change_text, plan_text};
+use crate::report::{Failures, Human, JsonLines, Reporter, change_text, plan_text};
 
 /// Builds, publishes and tags what the plan says.
 pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Exit, Failure> {
@@ -191,6 +193,7 @@ pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArg
             allow_older: arguments.choose.allow_older,
             strict: arguments.plan.is_some(),
         },
+        day: day_of(now()),
     };
     let needs_builder = |step: &crate::plan::Step| step.action == Action::Build && step.executor == Executor::Buildkit;
     if plan.images.iter().any(needs_builder) {
@@ -240,8 +243,9 @@ fn reporters(settings: &Settings, state: &std::path::Path) -> Result<Vec<Box<dyn
     if settings.json {
         reporters.push(Box::new(JsonLines(Stdout)));
     }
-    if !settings.quiet && !settings.json {
-        reporters.push(Box::new(Human::new(std::io::stderr(), settings.err, settings.live, settings.verbose)));
+    if !settings.json {
+        let human = Human::new(std::io::stderr(), settings.err, settings.live, settings.verbose);
+        reporters.push(if settings.quiet { Box::new(Failures(human)) } else { Box::new(human) });
     }
     Ok(reporters)
 }

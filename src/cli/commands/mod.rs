@@ -2,7 +2,11 @@
 
 mod apply;
 mod check;
+#[cfg(test)]
+mod date_tests;
 mod doctor;
+#[cfg(test)]
+mod frontend_tests;
 mod init;
 mod inputs;
 mod load;
