@@ -2,7 +2,7 @@
 //!
 //! [`run`] is one loop that owns the state of the run; workers return results and send events. For each image: [`make`](mod@make)
 //! (keep, copy, adopt, or build), then [`publish`](mod@publish) (blobs, manifest) and [`commit`](mod@commit) (record, key). After all images,
-//! [`verify`](mod@verify) and [`tags`](mod@tags).
+//! [`verify`](mod@verify), a rehearsal of all [`functions`], [`tags`](mod@tags), and then the functions.
 
 mod assemble;
 mod build;
@@ -11,6 +11,7 @@ mod commit;
 mod compare;
 mod error;
 mod events;
+mod functions;
 mod made;
 mod make;
 mod parents;

@@ -10,13 +10,16 @@ use tokio_util::sync::CancellationToken;
 use super::build::MadeImages;
 use super::error::ApplyError;
 use super::events::Events;
+use super::functions;
 use super::made::Made;
 use super::make::{Shared, make};
 use super::schedule::Schedule;
 use super::tags::{move_tags, needs_move};
 use super::verify::verify;
 use super::work::Work;
-use crate::event::{FORMAT, ImageReceipt, Kind, Outcome, Published, Receipt, RunOutcome};
+use crate::event::{
+    FORMAT, FunctionOutcome, FunctionReceipt, ImageReceipt, Kind, Outcome, Published, Receipt, RunOutcome, TagReceipt,
+};
 use crate::name::ImageName;
 use crate::plan::{Action, Plan, Step};
 use crate::registry::ContentStore;
@@ -61,7 +64,7 @@ pub async fn run(
     receipt
 }
 
-/// What comes after all images: `verify:`, then the tags. What failed is left out with `--publish-partial`, else it stops all.
+/// What comes after all images: `verify:`, a rehearsal of the functions, the tags, the functions. What failed is left out with `--publish-partial`, else it stops all.
 async fn publish(shared: &Shared, options: Options, state: &mut State) {
     let may_go_on = |state: &State| options.publish_partial || !state.has_failed();
     if !may_go_on(state) {
@@ -81,11 +84,25 @@ async fn publish(shared: &Shared, options: Options, state: &mut State) {
         return;
     }
     steps.retain(|step| !state.is_lost(&step.name));
+    let (mut pending, unfit) = functions::pending(shared, &steps, &state.made).await;
+    let refused = functions::rehearse(shared, &pending).await;
+    for (name, error) in unfit.into_iter().chain(refused) {
+        state.fail(shared, &name, &error);
+    }
+    if shared.cancel.is_cancelled() || !may_go_on(state) {
+        return;
+    }
+    steps.retain(|step| !state.is_lost(&step.name));
     let phase = move_tags(shared, &steps, &state.made, options.publish_partial).await;
-    state.right = phase.right;
+    (state.right, state.moves) = (phase.right, phase.moved);
     for (name, error) in phase.failures {
         state.fail(shared, &name, &error);
     }
+    if !may_go_on(state) {
+        return;
+    }
+    pending.retain(|pending| !state.is_lost(&pending.function.image));
+    state.functions = functions::deploy(shared, &pending).await;
 }
 
 fn announce(shared: &Shared) {
@@ -105,6 +122,10 @@ struct State {
     ended: BTreeMap<ImageName, End>,
     /// The tags that stand where they must, by the destination's reference.
     right: BTreeSet<(String, String)>,
+    /// The tags that this run moved.
+    moves: Vec<TagReceipt>,
+    /// The functions that had something to do, once they had their turn.
+    functions: Vec<FunctionReceipt>,
 }
 
 struct End {
@@ -208,7 +229,9 @@ impl State {
     }
 
     fn receipt(&self, shared: &Shared, interrupted: bool) -> Receipt {
-        let outcome = match (interrupted, self.has_failed()) {
+        let ended = |outcome| self.functions.iter().any(|function| function.outcome == outcome);
+        let interrupted = interrupted || ended(FunctionOutcome::Skipped);
+        let outcome = match (interrupted, self.has_failed() || ended(FunctionOutcome::Failed)) {
             (true, _) => RunOutcome::Interrupted,
             (false, true) => RunOutcome::Failed,
             (false, false) => RunOutcome::Succeeded,
@@ -217,7 +240,19 @@ impl State {
         let counted = shared.work.client.counters().counts().requests;
         let requests = counted.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect();
         let commit = shared.plan.commit.as_ref().map(|commit| commit.id.clone());
-        Receipt { format: FORMAT, project: shared.plan.project.clone(), commit, outcome, images, requests }
+        let mut functions = self.functions.clone();
+        functions.extend(functions::standing(shared, &self.functions));
+        Receipt {
+            format: FORMAT,
+            project: shared.plan.project.clone(),
+            commit,
+            outcome,
+            images,
+            functions,
+            moves: self.moves.clone(),
+            requests,
+            calls: shared.work.functions.calls(),
+        }
     }
 
     /// Whether the tag phase came to the tags of an image.

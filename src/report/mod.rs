@@ -1,6 +1,7 @@
 //! stdout and stderr: plans, events and receipts as text for people, or as JSON. Nothing here decides anything.
 
 mod causes;
+mod functions;
 mod human;
 mod jsonl;
 mod live;

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::causes::causes_text;
+use super::functions::{function_blocker_text, functions_summary, functions_text};
 use super::style::Style;
 use super::words::{action_word, reason_text};
 use crate::plan::{Action, Blocker, Executor, Plan, Publication, Step, explain};
@@ -26,6 +27,7 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
     if !causes.is_empty() {
         let _ = write!(text, "\n{causes}");
     }
+    text.push_str(&functions_text(plan, style, verbose));
     // An image with several destinations has the same tag at each.
     for blocker in distinct(plan.blockers.iter().map(blocker_text)) {
         let _ = writeln!(text, "\n{} {blocker}", style.bad("apply would refuse:"));
@@ -131,6 +133,7 @@ fn blocker_text(blocker: &Blocker) -> String {
             "the tag `{reference}` was moved by commit {}, and history does not tell whether that is older than this one\n  help: fetch the whole history (`fetch-depth: 0`), or use --allow-older",
             &mover.commit[..mover.commit.len().min(7)]
         ),
+        Blocker::Function { image, because } => function_blocker_text(image, because),
         Blocker::Dirty { image, tag, path } => format!(
             "the tag `{tag}` names the commit, but `{path}`, an input of {image}, differs from it\n  help: commit it, or use --allow-dirty, which appends `-dirty-` and the key"
         ),
@@ -147,11 +150,12 @@ fn summary(plan: &Plan, style: Style) -> String {
         return style.good(&format!("nothing to do: {images}"));
     }
     format!(
-        "{} {} to build, {} to copy, {} to tag, {} to keep",
+        "{} {} to build, {} to copy, {} to tag, {} to keep{}",
         style.strong("plan:"),
         count(Action::Build),
         count(Action::Copy),
         count(Action::Tag),
-        count(Action::Keep)
+        count(Action::Keep),
+        functions_summary(plan)
     )
 }
