@@ -27,7 +27,7 @@
 //! 2  dockerfile ignore lock oci project
 //! 3  fingerprint graph language manifest
 //! 4  plan storage
-//! 5  event
+//! 5  event functions
 //! 6  registry report workspace
 //! 7  exec observe
 //! 8  apply
@@ -54,6 +54,7 @@ pub mod dockerfile;
 pub mod event;
 pub mod exec;
 pub mod fingerprint;
+pub mod functions;
 pub mod graph;
 pub mod ignore;
 pub mod language;

@@ -37,7 +37,21 @@ pub struct Pending<'a> {
 }
 
 /// What a function's turn came to.
-type Turn = (FunctionOutcome, Option<Digest>, Result<Deployed, ApplyError>);
+struct Turn {
+    outcome: FunctionOutcome,
+    /// What it ran before, and from which repository.
+    from: Option<Digest>,
+    repository: Option<String>,
+    result: Result<Deployed, ApplyError>,
+}
+
+impl Turn {
+    /// A function that stays as it is.
+    fn stays(outcome: FunctionOutcome, from: Option<Digest>) -> Self {
+        let result = Ok(Deployed { digest: from, ..Deployed::default() });
+        Self { outcome, from, repository: None, result }
+    }
+}
 
 /// The functions of `steps` that have something to do, with what each is to run; and those that cannot run it.
 pub async fn pending<'a>(
@@ -183,12 +197,13 @@ pub fn standing(shared: &Shared, done: &[FunctionReceipt]) -> Vec<FunctionReceip
                 (FunctionAction::Keep, None) => FunctionOutcome::Kept,
                 (_, None) => FunctionOutcome::Skipped,
             };
-            receipt(function, (outcome, function.from, Ok(Deployed { digest: function.from, ..Deployed::default() })))
+            receipt(function, Turn::stays(outcome, function.from))
         })
         .collect()
 }
 
-fn receipt(function: &Function, (outcome, from, result): Turn) -> FunctionReceipt {
+fn receipt(function: &Function, turn: Turn) -> FunctionReceipt {
+    let Turn { outcome, from, repository, result } = turn;
     let (deployed, error) = match result {
         Ok(deployed) => (deployed, None),
         Err(error) => (Deployed { digest: from, ..Deployed::default() }, Some(error.to_string())),
@@ -201,6 +216,7 @@ fn receipt(function: &Function, (outcome, from, result): Turn) -> FunctionReceip
         outcome,
         reference: function.reference.clone(),
         from,
+        from_reference: repository.filter(|repository| repository != &function.reference),
         runs: deployed.digest,
         alias: function.alias.clone(),
         version: deployed.version,
@@ -213,8 +229,7 @@ async fn turn(shared: &Shared, pending: &Pending<'_>, unnoted: Option<String>) -
     let function = pending.function;
     let began = Instant::now();
     if shared.cancel.is_cancelled() {
-        let stays = Ok(Deployed { digest: function.from, ..Deployed::default() });
-        return receipt(function, (FunctionOutcome::Skipped, function.from, stays));
+        return receipt(function, Turn::stays(FunctionOutcome::Skipped, function.from));
     }
     shared.events.send(Kind::FunctionStarted {
         function: function.function.clone(),
@@ -227,7 +242,10 @@ async fn turn(shared: &Shared, pending: &Pending<'_>, unnoted: Option<String>) -
         Some(why) => Err(ApplyError::Gone(why)),
         None => deploy_one(shared, pending).await,
     };
-    let done = done.unwrap_or_else(|error| (FunctionOutcome::Failed, function.from, Err(error)));
+    let done = done.unwrap_or_else(|error| Turn {
+        result: Err(error),
+        ..Turn::stays(FunctionOutcome::Failed, function.from)
+    });
     let receipt = receipt(function, done);
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     shared.events.send(Kind::FunctionFinished { function: receipt.clone(), milliseconds });
@@ -242,18 +260,14 @@ async fn deploy_one(shared: &Shared, pending: &Pending<'_>) -> Result<Turn, Appl
         looks += 1;
         let from = look.facts().and_then(|facts| facts.digest);
         match judge(shared, pending, &look).await? {
-            Verdict::Right => {
-                let runs = Deployed { digest: from, ..Deployed::default() };
-                return Ok((FunctionOutcome::Kept, from, Ok(runs)));
-            }
+            Verdict::Right => return Ok(Turn::stays(FunctionOutcome::Kept, from)),
             Verdict::Left(mover) => {
                 shared.events.send(Kind::FunctionLeft {
                     function: pending.function.function.clone(),
                     region: pending.function.region.clone(),
                     commit: mover.commit,
                 });
-                let runs = Deployed { digest: from, ..Deployed::default() };
-                return Ok((FunctionOutcome::Left, from, Ok(runs)));
+                return Ok(Turn::stays(FunctionOutcome::Left, from));
             }
             Verdict::Deploy => {}
         }
@@ -271,7 +285,8 @@ async fn deploy_one(shared: &Shared, pending: &Pending<'_>) -> Result<Turn, Appl
                     Observation::Missing => FunctionOutcome::Created,
                     Observation::Found(_) => FunctionOutcome::Deployed,
                 };
-                return Ok((outcome, from, Ok(deployed)));
+                let repository = look.facts().and_then(|facts| facts.repository.clone());
+                return Ok(Turn { outcome, from, repository, result: Ok(deployed) });
             }
         }
     }

@@ -125,6 +125,9 @@ pub struct FunctionReceipt {
     /// The digest that it ran before.
     #[schemars(with = "Option<String>")]
     pub from: Option<Digest>,
+    /// The repository of that digest, where it is another than `reference`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_reference: Option<String>,
     /// The digest that it runs, as it says itself.
     #[schemars(with = "Option<String>")]
     pub runs: Option<Digest>,

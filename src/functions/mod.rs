@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 
-use crate::digest::Digest;
 use crate::plan::{FunctionFacts, Observation, ObservedFunctions};
 use crate::project::{AwsLogin, Deployment};
 
@@ -51,10 +50,8 @@ impl std::error::Error for FunctionError {}
 /// An image that something runs: it is not to be deleted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InUse {
-    /// Host and repository.
-    pub repository: String,
-    /// The digest.
-    pub digest: Digest,
+    /// Host and repository, and the digest; of what was given by tag alone the tag.
+    pub reference: String,
     /// Who runs it: `lambda Api:7 (us-east-1)`.
     pub by: String,
 }

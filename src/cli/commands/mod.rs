@@ -9,6 +9,7 @@ mod narrowing;
 mod plan;
 mod print;
 mod prune;
+mod rollback;
 #[cfg(test)]
 mod publication_tests;
 mod show;

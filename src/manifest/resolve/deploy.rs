@@ -102,11 +102,15 @@ fn lambda(node: &Node, image: &Image, renderer: &mut Renderer) -> Option<Lambda>
     let functions = functions(node, renderer)?;
     let alias = node.get("alias").and_then(|alias| alias_name(alias, renderer));
     let create = node.get("create").filter(|create| create.truth() != Some(false));
-    if let (Some(create), false) = (create, matches!(functions, Functions::Named(_))) {
-        let problem = Problem::error(Code::InvalidDeploy, "the functions of a stack are made by the stack");
-        renderer.report(problem.at(&create.location, "").help("leave `create` out, or name the function itself"));
-    }
-    let create = create.map(|create| self::create(create, image, &architectures, renderer));
+    let create = match (create, &functions) {
+        (Some(create), Functions::Named(_)) => Some(self::create(create, image, &architectures, renderer)),
+        (Some(create), _) => {
+            let problem = Problem::error(Code::InvalidDeploy, "the functions of a stack are made by the stack");
+            renderer.report(problem.at(&create.location, "").help("leave `create` out, or name the function itself"));
+            None
+        }
+        (None, _) => None,
+    };
     Some(Lambda { functions, publish: read::flag(node.get("publish")) || alias.is_some(), alias, create })
 }
 
