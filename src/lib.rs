@@ -29,9 +29,10 @@
 //! 4  plan storage
 //! 5  event functions
 //! 6  registry report workspace
-//! 7  exec observe
-//! 8  apply
-//! 9  cli
+//! 7  aws
+//! 8  exec observe
+//! 9  apply
+//! 10  cli
 //! ```
 //!
 //! # Files that the program touches
@@ -46,8 +47,11 @@
 //! | `.orchestrate/build-*/` (blobs between a build and its publication) | | `apply`, removed at the end, or by the next one |
 //! | `.orchestrate/receipt.json` | | `apply` |
 //! | Docker's `config.json` and `certs.d` | for credentials | never |
+//! | `~/.aws` (or what `AWS_CONFIG_FILE` and its like name) | for registries of AWS | never |
 
 pub mod apply;
+#[cfg(feature = "aws")]
+pub mod aws;
 mod cli;
 pub mod digest;
 pub mod dockerfile;

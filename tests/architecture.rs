@@ -14,6 +14,7 @@ const ROWS: &[&[&str]] = &[
     &["plan", "storage"],
     &["event", "functions"],
     &["registry", "report", "workspace"],
+    &["aws"],
     &["exec", "observe"],
     &["apply"],
     &["cli"],

@@ -6,9 +6,6 @@ use crate::digest::Digest;
 use crate::registry::{By, Error, Repository};
 use crate::storage::{Pruning, Removed, Stock, Why};
 
-/// How many are deleted before the moving tags are looked at again.
-const BATCH: usize = 20;
-
 /// Deletes what goes, images before what is attached to them and indexes before their children, and takes old tags from what stays.
 /// `moving` are the tags that something may move while this runs.
 ///
@@ -28,8 +25,10 @@ pub async fn remove(
     };
     let mut going: Vec<(Digest, &Why)> = pruning.going().map(|(digest, why)| (*digest, why)).collect();
     going.sort_by_key(|(digest, why)| (rank(why), *digest));
-    for batch in going.chunks(BATCH) {
+    // Between two of these the moving tags are looked at again.
+    for batch in going.chunks(repository.delete_at_once()) {
         let standing = standing(repository, moving).await?;
+        let mut doomed = Vec::new();
         for (digest, why) in batch {
             let depends = match why {
                 Why::PartOf(on) | Why::BelongsTo(on) => removed.spared.contains(on),
@@ -39,11 +38,10 @@ pub async fn remove(
                 removed.spared.insert(*digest);
                 continue;
             }
-            // What is gone already was deleted with its subject, or by another run.
-            if repository.delete_manifest(By::Digest(*digest)).await? {
-                removed.deleted += 1;
-            }
+            doomed.push(*digest);
         }
+        // What is gone already was deleted with its subject, or by another run.
+        removed.deleted += repository.delete_manifests(&doomed).await?;
     }
     for tag in pruning.untagged() {
         match untag(repository, stock, tag).await? {

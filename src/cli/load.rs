@@ -80,7 +80,7 @@ pub fn load_at(settings: &Settings, change: &dyn Fn(GitFacts) -> GitFacts) -> Re
         set: settings.set.clone(),
         git: git.as_ref().map(facts).map(change),
         env: settings.environment.clone(),
-        aws_account: None,
+        aws_account: settings.account.clone(),
         host_platform: Platform::of_this_machine(),
     };
     let asks = Cell::new(mentions_dirty(source.text()));

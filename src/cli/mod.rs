@@ -4,6 +4,7 @@
 mod args;
 mod asking;
 mod build_folder;
+mod cloud;
 mod commands;
 mod contexts;
 mod exit;
@@ -65,6 +66,7 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(command: &Command, settings: &Settings) -> Result<Exit, Failure> {
+    let settings = &cloud::identified(settings, command).await?;
     match command {
         Command::Init => commands::init(settings).await,
         Command::Check(arguments) => commands::check(settings, arguments).await,

@@ -20,16 +20,16 @@ impl Registries {
     /// Reads Docker's configuration.
     ///
     /// # Errors
-    /// It is there and cannot be read.
-    pub fn new(settings: &Settings, project: &Project) -> Result<Self, Failure> {
-        Self::with(settings, project, None)
+    /// It is there and cannot be read; or a registry of AWS is of another account than the credentials.
+    pub async fn new(settings: &Settings, project: &Project) -> Result<Self, Failure> {
+        Self::with(settings, project, None).await
     }
 
     /// The same for the registries of two projects: this profile's and another's.
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn with(settings: &Settings, project: &Project, other: Option<&Project>) -> Result<Self, Failure> {
+    pub async fn with(settings: &Settings, project: &Project, other: Option<&Project>) -> Result<Self, Failure> {
         let variable = |name: &str| settings.environment.get(name).filter(|value| !value.is_empty()).cloned();
         // Who asks nobody needs no credentials, and no file in which they are.
         let asked = |name: &str| variable(name).filter(|_| !settings.offline);
@@ -42,7 +42,11 @@ impl Registries {
         };
         let credentials = DockerCredentials::load(environment)
             .map_err(|error| Failure::surroundings(error.to_string(), error.help()))?;
-        let credentials: Arc<dyn Credentials> = Arc::new(credentials);
+        let projects: Vec<&Project> = other.into_iter().chain([project]).collect();
+        if !settings.offline {
+            settings.cloud.verify(&projects).await?;
+        }
+        let credentials = settings.cloud.credentials(Arc::new(credentials), &projects);
         let mut registry = crate::registry::Settings {
             proxies: Proxies::from_variables(|name| settings.environment.get(name).cloned()),
             ..Default::default()
@@ -50,12 +54,13 @@ impl Registries {
         if let Some(host) = variable("DOCKER_HOST") {
             registry.docker_host = host;
         }
-        for declared in other.into_iter().chain([project]).flat_map(|project| project.registries.values()) {
+        for declared in projects.iter().flat_map(|project| project.registries.values()) {
             if let Some((host, endpoint)) = endpoint(declared) {
                 registry.endpoints.insert(host, endpoint);
             }
         }
-        Ok(Self { client: Client::new(registry, Arc::clone(&credentials)), credentials })
+        let controls = settings.cloud.controls(&projects);
+        Ok(Self { client: Client::with_controls(registry, Arc::clone(&credentials), controls), credentials })
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use super::args::Common;
+use super::cloud::Cloud;
 use super::exit::Failure;
 use crate::report::Style;
 
@@ -43,6 +44,10 @@ pub struct Settings {
     pub live: bool,
     /// The environment.
     pub environment: BTreeMap<String, String>,
+    /// AWS.
+    pub cloud: Cloud,
+    /// The number of the AWS account, where it was asked for before the manifest is resolved.
+    pub account: Option<String>,
 }
 
 impl Settings {
@@ -92,7 +97,9 @@ impl Settings {
             out: Style { color: !no_color && std::io::stdout().is_terminal(), width },
             err: Style { color: !no_color && std::io::stderr().is_terminal(), width },
             live: live && !common.quiet,
+            cloud: Cloud::new(&environment),
             environment,
+            account: None,
         })
     }
 }

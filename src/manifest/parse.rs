@@ -65,7 +65,8 @@ impl Manifest {
                 Kind::Sequence(items) => items.iter().any(mentions),
                 Kind::Mapping(mapping) => {
                     let ecr = mapping.get("kind").and_then(Node::text) == Some("ecr");
-                    (ecr && mapping.get("account").is_none()) || mapping.iter().any(|(_, value)| mentions(value))
+                    (ecr && mapping.get("account").or_else(|| mapping.get("role")).is_none())
+                        || mapping.iter().any(|(_, value)| mentions(value))
                 }
             }
         }

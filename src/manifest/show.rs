@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::project::{
-    Arg, Context, Deployment, Destination, Functions, Image, Keep, Located, NamedContext, Project, Registry, RegistryKind, Role,
-    Runner, Secret, TagRule, TagText, Text,
+    Arg, AwsLogin, Context, Deployment, Destination, Functions, Image, Keep, Located, NamedContext, Project, Registry,
+    RegistryKind, Role, Runner, Secret, TagRule, TagText, Text,
 };
 
 /// Stands for every sensitive value.
@@ -70,18 +70,21 @@ fn seconds(length: std::time::Duration) -> String {
 
 fn registry_value(registry: &Registry) -> Value {
     let mut value = match &registry.kind {
-        RegistryKind::Ecr { region, account, create, url } => {
+        RegistryKind::Ecr { region, account, create, url, login, cross_account } => {
             let mut value = json!({ "kind": "ecr", "region": region });
             put(&mut value, "account", json!(account));
             if let Some(create) = create {
                 value["create"] = json!({ "scan_on_push": create.scan_on_push, "immutable": create.immutable });
             }
             put(&mut value, "url", json!(url));
+            put_login(&mut value, login);
+            put(&mut value, "cross_account", json!(cross_account.then_some(true)));
             value
         }
-        RegistryKind::EcrPublic { alias, url } => {
+        RegistryKind::EcrPublic { alias, url, login } => {
             let mut value = json!({ "kind": "ecr-public", "alias": alias });
             put(&mut value, "url", json!(url));
+            put_login(&mut value, login);
             value
         }
         RegistryKind::Oci { scheme, host, prefix } => {
@@ -94,6 +97,11 @@ fn registry_value(registry: &Registry) -> Value {
     put(&mut value, "public", registry.public.into());
     put_keep(&mut value, &registry.keep);
     value
+}
+
+fn put_login(value: &mut Value, login: &AwsLogin) {
+    put(value, "profile", json!(login.profile));
+    put(value, "role", json!(login.role));
 }
 
 fn image_value(image: &Image) -> Value {

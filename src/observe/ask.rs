@@ -1,6 +1,6 @@
 //! What is published under the keys, what the tags point at, and what was published last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -40,6 +40,17 @@ pub struct Observer<'a> {
     pub notes: Notes,
 }
 
+/// Where a tag of a destination of an image points.
+struct Question<'q> {
+    image: &'q ImageName,
+    index: usize,
+    /// Whether it is a tag of the manifest, rather than that of the key.
+    is_tag: bool,
+    tag: String,
+}
+
+type Answers<'q> = Vec<(Question<'q>, Option<Digest>)>;
+
 /// Who moved tags to an image, by image and digest.
 pub type Notes = Mutex<BTreeMap<(ImageName, Digest), Vec<MoveNote>>>;
 
@@ -60,23 +71,26 @@ impl Observer<'_> {
         let mut questions = Vec::new();
         for image in wanted {
             for (index, destination) in image.destinations.iter().enumerate() {
-                questions.push((&image.image, index, None, destination.key_tag.clone()));
+                let question = |is_tag, tag: &String| Question { image: &image.image, index, is_tag, tag: tag.clone() };
+                questions.push(question(false, &destination.key_tag));
                 let tags = destination.tags.iter().map(|tag| &tag.tag).chain(&destination.known_by);
-                questions.extend(tags.map(|tag| (&image.image, index, Some(()), tag.clone())));
+                questions.extend(tags.map(|tag| question(true, tag)));
             }
         }
-        let answers: Vec<_> = stream::iter(questions.into_iter().map(|(image, index, is_tag, tag)| async move {
-            let found = self.digest_of(image, index, &tag).await?;
-            Ok::<_, ObserveError>((image, index, is_tag.is_some(), tag, found))
+        let (mut answers, singly) = self.at_once(questions).await?;
+        let singly: Vec<_> = stream::iter(singly.into_iter().map(|question| async move {
+            let found = self.digest_of(question.image, question.index, &question.tag).await?;
+            Ok::<_, ObserveError>((question, found))
         }))
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
+        answers.extend(singly);
         let mut observed: BTreeMap<ImageName, Vec<ObservedDestination>> = wanted
             .iter()
             .map(|image| (image.image.clone(), vec![ObservedDestination::default(); image.destinations.len()]))
             .collect();
-        for (image, index, is_tag, tag, found) in answers {
+        for (Question { image, index, is_tag, tag }, found) in answers {
             let Some(destination) = observed.get_mut(image).and_then(|all| all.get_mut(index)) else { continue };
             if is_tag {
                 destination.tags.insert(tag, found);
@@ -85,6 +99,43 @@ impl Observer<'_> {
             }
         }
         Ok(observed)
+    }
+
+    /// Answers what a registry's own API answers in bulk, by repository; gives back the rest.
+    async fn at_once<'q>(
+        &self,
+        questions: Vec<Question<'q>>,
+    ) -> Result<(Answers<'q>, Vec<Question<'q>>), ObserveError> {
+        let mut singly = Vec::new();
+        let mut shelves: BTreeMap<String, (Arc<Repository>, Vec<Question<'q>>)> = BTreeMap::new();
+        for question in questions {
+            match self.open(question.image, question.index).filter(|repository| repository.has_control()) {
+                Some(repository) => {
+                    let shelf = shelves.entry(repository.to_string()).or_insert_with(|| (repository, Vec::new()));
+                    shelf.1.push(question);
+                }
+                None => singly.push(question),
+            }
+        }
+        let asked = stream::iter(shelves.into_values().map(|(repository, questions)| async move {
+            let tags: BTreeSet<String> = questions.iter().map(|question| question.tag.clone()).collect();
+            let tags: Vec<String> = tags.into_iter().collect();
+            let found = repository.digests(&tags).await;
+            let found = found.map_err(|error| cannot(questions[0].image, &repository, error))?;
+            Ok::<_, ObserveError>((questions, found))
+        }));
+        let asked: Vec<_> = asked.buffer_unordered(AT_ONCE).try_collect().await?;
+        let mut answers = Vec::new();
+        for (questions, found) in asked {
+            match found {
+                Some(found) => answers.extend(questions.into_iter().map(|question| {
+                    let digest = found.get(&question.tag).copied();
+                    (question, digest)
+                })),
+                None => singly.extend(questions),
+            }
+        }
+        Ok((answers, singly))
     }
 
     async fn digest_of(&self, image: &ImageName, index: usize, tag: &str) -> Result<Option<Digest>, ObserveError> {

@@ -1,4 +1,4 @@
-//! What a repository holds, as far as its tags lead to it.
+//! What a repository holds: as far as its tags lead to it, and all of it where the registry lists that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use crate::digest::Digest;
 use crate::fingerprint::Document;
 use crate::oci::{Contents, RawManifest};
-use crate::registry::{Attached, By, Error, Repository};
+use crate::registry::{Attached, By, Error, Held, Repository};
 use crate::storage::{Blob, Item, ItemKind, Stock, TagKind, tag_kind};
 
 /// How many questions are asked at once. A host bounds its own.
@@ -18,13 +18,10 @@ const AT_ONCE: usize = 16;
 /// # Errors
 /// If the registry refuses or cannot be reached.
 pub async fn stock_of(repository: &Repository) -> Result<Stock, Error> {
-    let tags = repository.tags().await?;
-    let found = stream::iter(tags.into_iter().map(|tag| async move {
-        let found = repository.head_manifest(By::Tag(&tag)).await?;
-        Ok::<_, Error>(found.map(|found| (tag, found.digest)))
-    }));
-    let found: Vec<_> = found.buffer_unordered(AT_ONCE).try_collect().await?;
-    let mut stock = Stock { tags: found.into_iter().flatten().collect(), ..Stock::default() };
+    let held = repository.inventory().await?;
+    let mut stock = Stock { tags: tags(repository, held.as_deref()).await?, ..Stock::default() };
+    let pushed: BTreeMap<Digest, Option<i64>> =
+        held.into_iter().flatten().map(|held| (held.digest, held.pushed)).collect();
     let belongs: BTreeMap<Digest, Digest> = stock
         .tags
         .iter()
@@ -34,18 +31,33 @@ pub async fn stock_of(repository: &Repository) -> Result<Stock, Error> {
         })
         .collect();
     let mut known: BTreeSet<Digest> = BTreeSet::new();
-    let mut queue: Vec<Digest> = stock.tags.values().copied().collect();
+    let mut queue: Vec<Digest> = stock.tags.values().chain(pushed.keys()).copied().collect();
     while !queue.is_empty() {
         queue.retain(|digest| known.insert(*digest));
         let read = stream::iter(std::mem::take(&mut queue))
             .map(|digest| read(repository, digest, belongs.get(&digest).copied()));
         let read: Vec<Option<Read>> = read.buffer_unordered(AT_ONCE).try_collect().await?;
-        for Read { digest, item, leads } in read.into_iter().flatten() {
+        for Read { digest, mut item, leads } in read.into_iter().flatten() {
+            item.published = item.published.or_else(|| pushed.get(&digest).copied().flatten());
             stock.items.insert(digest, item);
             queue.extend(leads);
         }
     }
     Ok(stock)
+}
+
+/// Where the tags point: asked one by one, unless all that lies there is known.
+async fn tags(repository: &Repository, held: Option<&[Held]>) -> Result<BTreeMap<String, Digest>, Error> {
+    if let Some(held) = held {
+        return Ok(held.iter().flat_map(|held| held.tags.iter().map(|tag| (tag.clone(), held.digest))).collect());
+    }
+    let tags = repository.tags().await?;
+    let found = stream::iter(tags.into_iter().map(|tag| async move {
+        let found = repository.head_manifest(By::Tag(&tag)).await?;
+        Ok::<_, Error>(found.map(|found| (tag, found.digest)))
+    }));
+    let found: Vec<_> = found.buffer_unordered(AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 struct Read {

@@ -25,7 +25,7 @@ pub use inputs::{
     Secret, Text, TextPart,
 };
 pub use publication::{Cache, Compression, Destination, Output, TagRule, TagText};
-pub use registry::{CreateRepository, Registry, RegistryKind};
+pub use registry::{AwsLogin, CreateRepository, Registry, RegistryKind};
 
 /// A value and where it was written.
 #[derive(Clone, Debug)]

@@ -1,5 +1,7 @@
 //! Places where images live.
 
+use std::fmt;
+
 use super::Keep;
 use crate::name::RegistryName;
 use crate::problem::Location;
@@ -32,11 +34,17 @@ pub enum RegistryKind {
         create: Option<CreateRepository>,
         /// Another address for the data plane (tests, proxies).
         url: Option<String>,
+        /// Who we are there.
+        login: AwsLogin,
+        /// Whether the account may be another than that of the credentials: its repositories let us in by their policies.
+        cross_account: bool,
     },
     /// Amazon ECR Public: `public.ecr.aws/<alias>`.
     EcrPublic {
         /// The registry's alias.
         alias: String,
+        /// Who we are there.
+        login: AwsLogin,
         /// Another address for the data plane (tests, proxies).
         url: Option<String>,
     },
@@ -58,6 +66,25 @@ pub enum RegistryKind {
     Docker,
 }
 
+/// Who we are at AWS: the standard chain of credentials, unless a profile or a role is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AwsLogin {
+    /// A profile of `~/.aws/config` in place of the one in force.
+    pub profile: Option<String>,
+    /// The ARN of a role that is assumed.
+    pub role: Option<String>,
+}
+
+impl fmt::Display for AwsLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.profile, &self.role) {
+            (_, Some(role)) => write!(f, "the role `{role}`"),
+            (Some(profile), None) => write!(f, "the profile `{profile}`"),
+            (None, None) => f.write_str("the credentials in force"),
+        }
+    }
+}
+
 /// How missing repositories are created.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CreateRepository {
@@ -68,6 +95,12 @@ pub struct CreateRepository {
 }
 
 impl Registry {
+    /// The host of its references; `None` as for [`reference_prefix`](Self::reference_prefix).
+    pub fn host(&self) -> Option<String> {
+        let prefix = self.reference_prefix()?;
+        Some(prefix.split('/').next().unwrap_or(&prefix).to_owned())
+    }
+
     /// `host/prefix` that repositories of this registry have in references; `None` where it has no host (layout, docker)
     /// or where the account is not known yet.
     pub fn reference_prefix(&self) -> Option<String> {

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::body::Payload;
 use super::call::{Call, Read, Target};
 use super::challenge::Scope;
+use super::control::{Control, Doomed};
 use super::counters::{Counters, RequestKind};
 use super::credentials::Credentials;
 use super::error::Error;
@@ -54,7 +55,16 @@ pub struct Stored {
 impl Client {
     /// A client that is who `credentials` says.
     pub fn new(settings: Settings, credentials: Arc<dyn Credentials>) -> Self {
-        Self(Arc::new(Transport::new(settings, credentials)))
+        Self::with_controls(settings, credentials, BTreeMap::new())
+    }
+
+    /// The same, with the clouds' own APIs for some hosts.
+    pub fn with_controls(
+        settings: Settings,
+        credentials: Arc<dyn Credentials>,
+        controls: BTreeMap<String, Arc<dyn Control>>,
+    ) -> Self {
+        Self(Arc::new(Transport::new(settings, credentials, controls)))
     }
 
     /// What was sent so far.
@@ -184,11 +194,23 @@ impl Client {
         Ok(Stored { refers: reply.headers().contains_key("oci-subject") })
     }
 
+    /// The cloud's own API for the registry at a host, where it has one.
+    pub(super) fn control(&self, host: &str) -> Option<&Arc<dyn Control>> {
+        self.0.controls.get(host)
+    }
+
     /// Deletes a manifest, or a tag alone where the registry can do that; `false` if there was none.
     ///
     /// # Errors
     /// If the registry refuses (many do) or cannot be reached.
     pub async fn delete_manifest(&self, repository: &RepositoryName, by: By<'_>) -> Result<bool, Error> {
+        if let Some(control) = self.control(&repository.host) {
+            let doomed = match by {
+                By::Tag(tag) => Doomed::Tag(tag.to_owned()),
+                By::Digest(digest) => Doomed::Manifest(digest),
+            };
+            return Ok(control.delete(repository, &[doomed]).await? > 0);
+        }
         let mut call = manifest_call(RequestKind::ManifestDelete, Method::DELETE, repository, by);
         call.scopes = BTreeSet::from([Scope::delete(&repository.path)]);
         let reply = self.0.send(&call).await?;

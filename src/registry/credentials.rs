@@ -67,7 +67,17 @@ pub enum CredentialError {
         /// What it said; never what it answered.
         why: String,
     },
-    /// Another source of credentials failed (a cloud's login).
+    /// A cloud's login failed.
+    #[error("cannot log in at `{host}`: {why}")]
+    Cloud {
+        /// The registry.
+        host: String,
+        /// Why.
+        why: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
+    /// The registry wants what we have not.
     #[error("cannot log in at `{host}`: {why}")]
     Other {
         /// The registry.
@@ -88,6 +98,7 @@ impl CredentialError {
             Self::Helper { program, host, .. } => {
                 Some(format!("try `echo {host} | {program} get` yourself; it may want you to log in again"))
             }
+            Self::Cloud { help, .. } => help.clone(),
             Self::Other { .. } => None,
         }
     }

@@ -7,6 +7,7 @@ use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
 use super::RequestKind;
+use super::control::ControlError;
 use super::credentials::CredentialError;
 use super::name::RepositoryName;
 use crate::digest::Digest;
@@ -187,6 +188,9 @@ pub enum Error {
         /// The operating system's word.
         cause: std::io::Error,
     },
+    /// The cloud's own API for the registry.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// The local Docker daemon.
     #[error("{what}: {why}")]
     Daemon {
@@ -231,6 +235,7 @@ impl Error {
                 "something between here and the registry changes bytes, or a file changed while it was read".to_owned(),
             ),
             Self::Credentials(error) => error.help(),
+            Self::Control(error) => error.help.clone(),
             Self::Daemon { .. } => {
                 Some("start Docker, or set DOCKER_HOST to `unix:///path` or `tcp://host:port`".to_owned())
             }

@@ -28,6 +28,7 @@ mod body;
 mod call;
 mod challenge;
 mod client;
+mod control;
 mod counters;
 mod credentials;
 mod daemon;
@@ -58,6 +59,7 @@ mod upload;
 
 pub use body::BlobSource;
 pub use client::{Client, Stored};
+pub use control::{Answer as ControlAnswer, Control, ControlError, Doomed, Held, TagDigests};
 pub use counters::{Counters, Counts, RequestKind};
 pub use credentials::{Anonymous, CredentialError, Credentials, DockerCredentials, DockerEnvironment};
 pub use daemon::Daemon;

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::{Bytes, BytesMut};
@@ -6,6 +7,7 @@ use futures::stream::StreamExt;
 
 use super::body::BlobSource;
 use super::client::{Client, Stored};
+use super::control::{Control, Doomed, Held, TagDigests};
 use super::daemon::Daemon;
 use super::error::Error;
 use super::layout::Layout;
@@ -109,6 +111,61 @@ impl Repository {
         match self {
             Self::Remote { client, name } => client.delete_manifest(name, by).await,
             Self::Layout(layout) => layout.delete_manifest(by).await,
+        }
+    }
+
+    /// How many manifests are best deleted together.
+    pub fn delete_at_once(&self) -> usize {
+        if self.control().is_some() { 100 } else { 20 }
+    }
+
+    /// Deletes manifests; gives how many of them there were.
+    ///
+    /// # Errors
+    /// As [`delete_manifest`](Self::delete_manifest).
+    pub async fn delete_manifests(&self, digests: &[Digest]) -> Result<usize, Error> {
+        if let Some((control, name)) = self.control() {
+            let doomed: Vec<Doomed> = digests.iter().copied().map(Doomed::Manifest).collect();
+            return Ok(control.delete(name, &doomed).await?);
+        }
+        let mut deleted = 0;
+        for digest in digests {
+            deleted += usize::from(self.delete_manifest(By::Digest(*digest)).await?);
+        }
+        Ok(deleted)
+    }
+
+    /// Where many tags point, asked at once; those that do not exist are left out. `None` where that cannot be asked at once.
+    ///
+    /// # Errors
+    /// If the cloud's API refuses or cannot be reached.
+    pub async fn digests(&self, tags: &[String]) -> Result<Option<TagDigests>, Error> {
+        match self.control() {
+            Some((control, name)) => Ok(control.digests(name, tags).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether [`digests`](Self::digests) may be worth asking.
+    pub fn has_control(&self) -> bool {
+        self.control().is_some()
+    }
+
+    /// Everything that lies here, what has no tag too; `None` where only the tags lead to it.
+    ///
+    /// # Errors
+    /// If the cloud's API refuses or cannot be reached.
+    pub async fn inventory(&self) -> Result<Option<Vec<Held>>, Error> {
+        match self.control() {
+            Some((control, name)) => Ok(Some(control.inventory(name).await?.unwrap_or_default())),
+            None => Ok(None),
+        }
+    }
+
+    fn control(&self) -> Option<(&Arc<dyn Control>, &RepositoryName)> {
+        match self {
+            Self::Remote { client, name } => Some((client.control(&name.host)?, name)),
+            Self::Layout(_) => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Sends requests. All policy is here, once: authentication, redirects, retries, pauses, time limits, concurrency, counting.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -13,6 +13,7 @@ use url::Url;
 use super::auth::Authorizer;
 use super::body::Activity;
 use super::call::{Call, Target};
+use super::control::Control;
 use super::counters::{Counters, RequestKind};
 use super::credentials::Credentials;
 use super::error::Error;
@@ -49,6 +50,8 @@ pub(super) struct Transport {
     pub(super) credentials: Arc<dyn Credentials>,
     pub(super) counters: Arc<Counters>,
     pub(super) presence: Presence,
+    /// The clouds' own APIs, by host.
+    pub(super) controls: BTreeMap<String, Arc<dyn Control>>,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     clients: Mutex<HashMap<String, reqwest::Client>>,
     plain: OnceLock<reqwest::Client>,
@@ -56,8 +59,13 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(settings: Settings, credentials: Arc<dyn Credentials>) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        credentials: Arc<dyn Credentials>,
+        controls: BTreeMap<String, Arc<dyn Control>>,
+    ) -> Self {
         Self {
+            controls,
             settings,
             credentials,
             counters: Arc::default(),

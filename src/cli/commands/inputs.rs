@@ -23,7 +23,7 @@ pub async fn inputs(settings: &Settings, arguments: &InputsArguments) -> Result<
     let only = Settings { only: vec![arguments.image.clone()], with_dependents: false, ..settings.clone() };
     let mut loaded = load(&only)?;
     let name = loaded.image(&arguments.image)?.name.clone();
-    let registries = Registries::new(&only, &loaded.project)?;
+    let registries = Registries::new(&only, &loaded.project).await?;
     let prepared = prepare(&mut loaded, &registries, &only).await?;
     let explained = explain_contexts(&mut loaded, &prepared.wired, &name)?;
     let (work, facts) = (&prepared.images[&name], &prepared.facts[&name]);

@@ -141,7 +141,7 @@ async fn prepared(
 ) -> Result<(Loaded, Prepared, Registries), Failure> {
     let mut loaded = load(settings)?;
     change(&mut loaded);
-    let registries = Registries::new(settings, &loaded.project)?;
+    let registries = Registries::new(settings, &loaded.project).await?;
     let prepared = prepare(&mut loaded, &registries, settings).await?;
     Ok((loaded, prepared, registries))
 }

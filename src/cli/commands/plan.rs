@@ -119,7 +119,8 @@ async fn planned(
 ) -> Result<Planned, Failure> {
     let promotion = Promotion::load(settings, choose.from.as_deref())?;
     loaded.workspace.leave_out(outputs.iter().map(String::as_str));
-    let registries = Registries::with(settings, &loaded.project, promotion.as_ref().map(|other| &other.project))?;
+    let registries =
+        Registries::with(settings, &loaded.project, promotion.as_ref().map(|other| &other.project)).await?;
     let prepared = prepare(&mut loaded, &registries, settings).await?;
     let mut warnings = loaded.warnings.clone();
     warnings.append(prepared.wired.warnings.clone());

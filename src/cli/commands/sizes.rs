@@ -17,7 +17,7 @@ pub async fn sizes(settings: &Settings) -> Result<Exit, Failure> {
         return Err(Failure::wrong("what lies in a registry must be asked for", "leave --offline out"));
     }
     let loaded = load(settings)?;
-    let registries = Registries::new(settings, &loaded.project)?;
+    let registries = Registries::new(settings, &loaded.project).await?;
     let repositories = repositories(&loaded.project, &registries.client, loaded.workspace.root());
     let chosen = match settings.only.is_empty() {
         true => loaded.project.images.keys().cloned().collect(),

@@ -19,7 +19,7 @@ use crate::reference::Reference;
 pub async fn update(settings: &Settings, arguments: &UpdateArguments) -> Result<Exit, Failure> {
     let loaded = load(settings)?;
     let wired = loaded.wire(settings, &BaseConfigs::new())?;
-    let registries = Registries::new(settings, &loaded.project)?;
+    let registries = Registries::new(settings, &loaded.project).await?;
     let before = read_lock(&loaded)?;
     let mut lock = before.clone();
     let recipes = wired.recipes.values().flat_map(|platforms| platforms.values());

@@ -16,6 +16,15 @@ pub struct RegistryDecl {
     /// `ecr`: the 12 digits of the account; asked of STS unless given.
     #[serde(default)]
     pub account: Option<Scalar>,
+    /// `ecr`: the account is not that of the credentials; its repositories let us in by their policies.
+    #[serde(default)]
+    pub cross_account: Option<Template<bool>>,
+    /// `ecr`, `ecr-public`: a profile of `~/.aws/config` to be there, in place of the one in force.
+    #[serde(default)]
+    pub profile: Option<Scalar>,
+    /// `ecr`, `ecr-public`: the ARN of a role to assume there.
+    #[serde(default)]
+    pub role: Option<Scalar>,
     /// `ecr`: create repositories that are missing; `true`, or how.
     #[serde(default)]
     pub create: Option<CreateForm>,

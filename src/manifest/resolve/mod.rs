@@ -149,13 +149,14 @@ fn surroundings(root: &Node, choices: &Choices) -> Map<String, Value> {
         Value::Object(listed.iter().map(|name| ((*name).to_owned(), true.into())).collect()),
     );
     let declared = root.get("registries").and_then(Node::mapping).into_iter().flat_map(Mapping::iter);
-    let mut accounts: Vec<&str> = declared.filter_map(|(_, node)| node.get("account").and_then(Node::text)).collect();
+    let own = declared.filter(|(_, node)| !read::flag(node.get("cross_account")));
+    let mut accounts: Vec<&str> = own.filter_map(|(_, node)| node.get("account").and_then(Node::text)).collect();
     accounts.dedup();
     let only = match accounts[..] {
         [account] if !account.contains("{{") => Some(account.to_owned()),
         _ => None,
     };
-    if let Some(account) = choices.aws_account.clone().or(only) {
+    if let Some(account) = only.or_else(|| choices.aws_account.clone()) {
         global.insert("aws".to_owned(), Value::Object(Map::from_iter([("account".to_owned(), account.into())])));
     }
     global

@@ -12,7 +12,7 @@ use crate::manifest::render::{References, Renderer};
 use crate::manifest::template::Scope;
 use crate::name::RegistryName;
 use crate::problem::{Code, Problem};
-use crate::project::{CreateRepository, Keep, Registry, RegistryKind, Retention};
+use crate::project::{AwsLogin, CreateRepository, Keep, Registry, RegistryKind, Retention};
 
 /// Where images go if no registry is declared.
 const DEFAULT_NAME: &str = "layout";
@@ -78,8 +78,8 @@ pub(super) fn resolve(
 
 /// The keys that each kind takes besides those that all take, and the one that it must have.
 const KEYS: &[(&str, &[&str], Option<&str>)] = &[
-    ("ecr", &["region", "account", "create", "url"], Some("region")),
-    ("ecr-public", &["alias", "url"], Some("alias")),
+    ("ecr", &["region", "account", "cross_account", "profile", "role", "create", "url"], Some("region")),
+    ("ecr-public", &["alias", "profile", "role", "url"], Some("alias")),
     ("oci", &["url"], Some("url")),
     ("layout", &["path"], Some("path")),
     ("docker", &[], None),
@@ -141,7 +141,15 @@ fn kind_of(kind: &str, node: &Node, choices: &Choices, renderer: &mut Renderer) 
     let text = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
     Some(match kind {
         "ecr" => {
-            let account = text("account").or_else(|| choices.aws_account.clone());
+            let login = login(node, renderer);
+            // The role's own account is the role's; the chain's account says nothing about a profile.
+            let of_role = login.role.as_deref().and_then(|role| role.split(':').nth(4)).map(str::to_owned);
+            let of_chain = || choices.aws_account.clone().filter(|_| login == AwsLogin::default());
+            let account = text("account").or(of_role).or_else(of_chain);
+            if let (None, Some(profile)) = (&account, node.get("profile")) {
+                let help = "write `account:` beside it: the manifest is resolved before that profile is asked";
+                read::invalid(profile, "a registry with a `profile` needs its `account`", Some(help), renderer);
+            }
             if let (Some(written), Some(place)) = (text("account"), node.get("account"))
                 && (written.len() != 12 || !written.bytes().all(|b| b.is_ascii_digit()))
             {
@@ -153,9 +161,15 @@ fn kind_of(kind: &str, node: &Node, choices: &Choices, renderer: &mut Renderer) 
                 account,
                 create: create_of(node),
                 url: text("url"),
+                login,
+                cross_account: read::flag(node.get("cross_account")),
             }
         }
-        "ecr-public" => RegistryKind::EcrPublic { alias: text("alias").unwrap_or_default(), url: text("url") },
+        "ecr-public" => RegistryKind::EcrPublic {
+            alias: text("alias").unwrap_or_default(),
+            url: text("url"),
+            login: login(node, renderer),
+        },
         "oci" => oci(node.get("url")?, renderer)?,
         "layout" => {
             let place = node.get("path")?;
@@ -165,6 +179,21 @@ fn kind_of(kind: &str, node: &Node, choices: &Choices, renderer: &mut Renderer) 
         }
         _ => RegistryKind::Docker,
     })
+}
+
+/// Who we are at a registry of AWS.
+fn login(node: &Node, renderer: &mut Renderer) -> AwsLogin {
+    let text = |key: &str| node.get(key).and_then(Node::text).filter(|text| !text.is_empty()).map(str::to_owned);
+    let login = AwsLogin { profile: text("profile"), role: text("role") };
+    if let (Some(place), Some(role)) = (node.get("role"), &login.role) {
+        let parts: Vec<&str> = role.splitn(6, ':').collect();
+        let sound = matches!(parts[..], ["arn", _, "iam", "", account, name] if account.len() == 12 && name.starts_with("role/"));
+        if !sound {
+            let help = "a role is `arn:aws:iam::<account>:role/<name>`";
+            read::invalid(place, &format!("`{role}` is not the ARN of a role"), Some(help), renderer);
+        }
+    }
+    login
 }
 
 fn create_of(node: &Node) -> Option<CreateRepository> {

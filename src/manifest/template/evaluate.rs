@@ -305,7 +305,7 @@ fn advice(name: &str, scope: &Scope<'_>) -> String {
         };
     }
     if name == "aws.account" {
-        return "give `account:` to an ECR registry, or credentials that say who you are".to_owned();
+        return "give `account:` to an ECR registry, or let AWS be asked who you are: leave --offline out".to_owned();
     }
     if name.starts_with("git.") {
         return format!("git does not say here; `{{{{default {name} '...'}}}}` gives another value");

@@ -1,0 +1,116 @@
+//! Which calls were made.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+
+/// Whether a call changes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// It only looks.
+    Read,
+    /// It changes something, or is of the kind that does (a dry run).
+    Write,
+}
+
+/// A kind of call and how often it was made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CountedCall {
+    /// What IAM calls it: `ecr:DescribeRepositories`.
+    pub action: String,
+    /// Whether it changes something.
+    pub access: Access,
+    /// Attempts, repeated ones included.
+    pub count: u64,
+}
+
+/// The calls that were made so far, shared by all clients of a program.
+#[derive(Clone, Debug, Default)]
+pub struct Calls(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Calls {
+    /// Every kind of call that was made, by its action.
+    pub fn made(&self) -> Vec<CountedCall> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts
+            .iter()
+            .map(|(action, count)| CountedCall { action: action.clone(), access: access(action), count: *count })
+            .collect()
+    }
+
+    /// How many calls were made.
+    pub fn total(&self) -> u64 {
+        self.made().iter().map(|call| call.count).sum()
+    }
+
+    fn note(&self, service: &str, operation: &str) {
+        let action = format!("{}:{operation}", prefix(service));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(action).or_default() += 1;
+    }
+}
+
+/// Counts each attempt just before it is sent.
+impl Intercept for Calls {
+    fn name(&self) -> &'static str {
+        "Calls"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(metadata) = cfg.load::<Metadata>() {
+            self.note(metadata.service(), metadata.name());
+        }
+        Ok(())
+    }
+}
+
+/// What stands before the colon of an IAM action, for a service as the SDK names it.
+///
+/// Source: Service Authorization Reference.
+fn prefix(service: &str) -> String {
+    match service {
+        "ECR PUBLIC" => "ecr-public".to_owned(),
+        "Bedrock AgentCore Control" => "bedrock-agentcore".to_owned(),
+        other => other.to_ascii_lowercase().replace(' ', "-"),
+    }
+}
+
+fn access(action: &str) -> Access {
+    const READS: [&str; 5] = ["Get", "List", "Describe", "BatchGet", "BatchCheck"];
+    let operation = action.split_once(':').map_or(action, |(_, operation)| operation);
+    if READS.iter().any(|read| operation.starts_with(read)) { Access::Read } else { Access::Write }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_named_as_policies_name_them() {
+        let calls = Calls::default();
+        calls.note("ECR PUBLIC", "GetAuthorizationToken");
+        calls.note("ECR", "CreateRepository");
+        calls.note("ECR", "CreateRepository");
+        calls.note("Bedrock AgentCore Control", "GetAgentRuntime");
+        let made: Vec<_> = calls.made().into_iter().map(|call| (call.action, call.access, call.count)).collect();
+        assert_eq!(
+            made,
+            [
+                ("bedrock-agentcore:GetAgentRuntime".to_owned(), Access::Read, 1),
+                ("ecr-public:GetAuthorizationToken".to_owned(), Access::Read, 1),
+                ("ecr:CreateRepository".to_owned(), Access::Write, 2),
+            ]
+        );
+        assert_eq!(calls.total(), 4);
+    }
+}

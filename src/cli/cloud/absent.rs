@@ -1,0 +1,54 @@
+//! The program was built without AWS.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::cli::exit::Failure;
+use crate::project::{Project, RegistryKind};
+use crate::registry::{Control, Credentials};
+
+/// No AWS.
+#[derive(Clone, Debug)]
+pub struct Cloud;
+
+impl Cloud {
+    /// Nothing is read.
+    pub fn new(_: &BTreeMap<String, String>) -> Self {
+        Self
+    }
+
+    /// Nobody knows.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn account(&self) -> Result<String, Failure> {
+        Err(absent())
+    }
+
+    /// Refuses registries of AWS.
+    ///
+    /// # Errors
+    /// The manifest declares one.
+    pub async fn verify(&self, projects: &[&Project]) -> Result<(), Failure> {
+        let of_aws = |kind: &RegistryKind| matches!(kind, RegistryKind::Ecr { .. } | RegistryKind::EcrPublic { .. });
+        let declared = projects.iter().flat_map(|project| project.registries.values());
+        if declared.into_iter().any(|registry| of_aws(&registry.kind)) { Err(absent()) } else { Ok(()) }
+    }
+
+    /// The credentials of Docker alone.
+    pub fn credentials(&self, docker: Arc<dyn Credentials>, _: &[&Project]) -> Arc<dyn Credentials> {
+        docker
+    }
+
+    /// There are none.
+    pub fn controls(&self, _: &[&Project]) -> BTreeMap<String, Arc<dyn Control>> {
+        BTreeMap::new()
+    }
+}
+
+fn absent() -> Failure {
+    Failure::surroundings(
+        "this orchestrate was built without AWS",
+        Some("install one that has the feature `aws`, which is on by default".to_owned()),
+    )
+}

@@ -1,0 +1,100 @@
+//! AWS, as the commands use it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::aws::{Aws, AwsCredentials, EcrControl, EcrHost, EcrPublicControl, Error, PUBLIC_HOST};
+use crate::cli::exit::Failure;
+use crate::project::{AwsLogin, Project, Registry, RegistryKind};
+use crate::registry::{Control, Credentials};
+
+/// AWS: nothing is read or asked before it is needed.
+#[derive(Clone, Debug)]
+pub struct Cloud {
+    /// The clients.
+    pub aws: Aws,
+}
+
+impl Cloud {
+    /// AWS in this environment.
+    pub fn new(environment: &BTreeMap<String, String>) -> Self {
+        Self { aws: Aws::new(environment) }
+    }
+
+    /// The account of the credentials in force.
+    ///
+    /// # Errors
+    /// There are none, or they are no longer good.
+    pub async fn account(&self) -> Result<String, Failure> {
+        let session = self.aws.session(&AwsLogin::default()).await.map_err(failure)?;
+        session.identity("").await.map(|identity| identity.account.clone()).map_err(failure)
+    }
+
+    /// Whether we are who the registries of these manifests expect: asked once for each login, before anything is touched.
+    ///
+    /// # Errors
+    /// There are no credentials, they are no longer good, or they are of another account.
+    pub async fn verify(&self, projects: &[&Project]) -> Result<(), Failure> {
+        let declared = projects.iter().flat_map(|project| project.registries.values());
+        for registry in declared {
+            let RegistryKind::Ecr { region, account: Some(account), login, cross_account, .. } = &registry.kind else {
+                continue;
+            };
+            let session = self.aws.session(login).await.map_err(failure)?;
+            let identity = session.identity(region).await.map_err(failure)?;
+            if identity.account != *account && !cross_account {
+                return Err(other_account(registry, account, login, &identity.account));
+            }
+        }
+        Ok(())
+    }
+
+    /// The credentials of Docker, and logins of our own at registries of AWS.
+    pub fn credentials(&self, docker: Arc<dyn Credentials>, projects: &[&Project]) -> Arc<dyn Credentials> {
+        let hosts = hosts(projects).into_iter().map(|(host, login)| (host, login.clone())).collect();
+        Arc::new(AwsCredentials::new(&self.aws, docker, hosts))
+    }
+
+    /// The registries' own APIs, by host.
+    pub fn controls(&self, projects: &[&Project]) -> BTreeMap<String, Arc<dyn Control>> {
+        let control = |(host, login): (String, &AwsLogin)| {
+            let control: Arc<dyn Control> = match EcrHost::parse(&host) {
+                Some(parsed) => Arc::new(EcrControl::new(&self.aws, login, parsed)),
+                None => Arc::new(EcrPublicControl::new(&self.aws, login)),
+            };
+            (host, control)
+        };
+        hosts(projects).into_iter().map(control).collect()
+    }
+}
+
+/// The hosts of the registries of AWS, with who we are there.
+fn hosts<'a>(projects: &[&'a Project]) -> BTreeMap<String, &'a AwsLogin> {
+    let declared = projects.iter().flat_map(|project| project.registries.values());
+    let of_aws = declared.filter_map(|registry| match &registry.kind {
+        RegistryKind::Ecr { login, .. } => Some((registry.host()?, login)),
+        RegistryKind::EcrPublic { login, .. } => Some((PUBLIC_HOST.to_owned(), login)),
+        _ => None,
+    });
+    of_aws.collect()
+}
+
+fn other_account(registry: &Registry, wanted: &str, login: &AwsLogin, found: &str) -> Failure {
+    let name = &registry.name;
+    Failure::surroundings(
+        format!(
+            "the registry `{name}` ({place}) is of the account {wanted}, but {login} are of {found}; nothing was touched",
+            place = registry.location
+        ),
+        Some(format!(
+            "log in to {wanted} (AWS_PROFILE), or name a `profile` or `role` of it at `{name}`; `cross_account: true` there says that its \
+             repositories let {found} in"
+        )),
+    )
+}
+
+/// An error of AWS as the end of a command.
+pub fn failure(error: Error) -> Failure {
+    let help = error.help();
+    Failure::surroundings(error.to_string(), help)
+}
