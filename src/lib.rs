@@ -13,7 +13,8 @@
 //! observe      ask ──▶ Observed                                          effect: registries, read-only
 //! plan         decide ──▶ Plan                                           pure     `orchestrate plan` ends here
 //! exec         build ──▶ Digest, blobs on disk                           effect: a builder
-//! apply        publish: blobs, manifest, record, key; tags last          effect: registries
+//! apply        publish: blobs, manifest, record, key; then tags         effect: registries
+//! apply        functions: rehearsed before the tags, deployed after      effect: AWS
 //! event        Event, Receipt ──▶ report                                 one-way data
 //! ```
 //!

@@ -97,7 +97,9 @@ pub enum ApplyError {
         why: String,
     },
     /// A function cannot run the image.
-    #[error("{function} cannot run {image}: {why}\nhelp: the image is published under its key alone; no tag was moved for it")]
+    #[error(
+        "{function} cannot run {image}: {why}\nhelp: the image is published under its key alone; no tag was moved for it"
+    )]
     Unfit {
         /// The function.
         function: String,
@@ -116,7 +118,9 @@ pub enum ApplyError {
         error: FunctionError,
     },
     /// A function runs something else than it was given.
-    #[error("{function} runs {found} after it was given {wanted}\nhelp: somebody else may have deployed to it at the same time")]
+    #[error(
+        "{function} runs {found} after it was given {wanted}\nhelp: somebody else may have deployed to it at the same time"
+    )]
     RunsOther {
         /// The function.
         function: String,

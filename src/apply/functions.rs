@@ -242,10 +242,8 @@ async fn turn(shared: &Shared, pending: &Pending<'_>, unnoted: Option<String>) -
         Some(why) => Err(ApplyError::Gone(why)),
         None => deploy_one(shared, pending).await,
     };
-    let done = done.unwrap_or_else(|error| Turn {
-        result: Err(error),
-        ..Turn::stays(FunctionOutcome::Failed, function.from)
-    });
+    let done =
+        done.unwrap_or_else(|error| Turn { result: Err(error), ..Turn::stays(FunctionOutcome::Failed, function.from) });
     let receipt = receipt(function, done);
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     shared.events.send(Kind::FunctionFinished { function: receipt.clone(), milliseconds });
@@ -276,7 +274,8 @@ async fn deploy_one(shared: &Shared, pending: &Pending<'_>) -> Result<Turn, Appl
             Err(error) if error.overtaken && looks < LOOKS => {}
             Err(error) => return Err(failed(pending)(error)),
             Ok(deployed) if deployed.digest != Some(pending.order.digest) => {
-                let found = deployed.digest.map_or_else(|| "no image by digest".to_owned(), |digest| digest.to_string());
+                let found =
+                    deployed.digest.map_or_else(|| "no image by digest".to_owned(), |digest| digest.to_string());
                 let function = pending.function.id().to_string();
                 return Err(ApplyError::RunsOther { function, wanted: pending.order.digest.to_string(), found });
             }

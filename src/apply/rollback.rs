@@ -96,8 +96,7 @@ impl Rollback<'_> {
         let Some(from) = moved.from else { return Ok(None) };
         let image = self.image(&moved.image)?;
         let mut destinations = image.destinations.iter();
-        let destination =
-            destinations.find(|destination| reference_of(self.project, destination) == moved.reference);
+        let destination = destinations.find(|destination| reference_of(self.project, destination) == moved.reference);
         let destination = destination.ok_or_else(|| {
             ApplyError::Gone(format!("{} is not published to {} any more", moved.image, moved.reference))
         })?;
@@ -115,7 +114,8 @@ impl Rollback<'_> {
     /// A function with what it ran before; `None` where nothing is to be undone, or somebody deployed to it since.
     async fn function<'r>(&self, done: &'r FunctionReceipt) -> Result<Option<FunctionBack<'r>>, ApplyError> {
         let tried = matches!(done.outcome, FunctionOutcome::Deployed | FunctionOutcome::Failed);
-        let Some(from) = done.from.filter(|from| tried && done.runs != Some(*from) || done.outcome == FunctionOutcome::Failed)
+        let Some(from) =
+            done.from.filter(|from| tried && done.runs != Some(*from) || done.outcome == FunctionOutcome::Failed)
         else {
             return Ok(None);
         };

@@ -179,10 +179,7 @@ async fn age(shared: &Shared, commit: &str) -> Age {
 }
 
 /// Moves the tags of one destination. Gives those that stand right, those of them that it moved, and what stopped it.
-async fn destination(
-    shared: &Shared,
-    pending: &Pending<'_>,
-) -> (Vec<String>, Vec<TagReceipt>, Option<ApplyError>) {
+async fn destination(shared: &Shared, pending: &Pending<'_>) -> (Vec<String>, Vec<TagReceipt>, Option<ApplyError>) {
     let (mut right, mut moves) = (Vec::new(), Vec::new());
     let Pending { step, publication, digest, .. } = pending;
     let at = publication.reference.clone();

@@ -127,7 +127,10 @@ impl AgentCore {
         let mut patience = self.pace.start();
         loop {
             let Some(found) = self.get(id, None).await? else {
-                return Err(FunctionError::new(format!("there is no runtime `{id}`"), Some("make it first".to_owned())));
+                return Err(FunctionError::new(
+                    format!("there is no runtime `{id}`"),
+                    Some("make it first".to_owned()),
+                ));
             };
             match found.status {
                 AgentRuntimeStatus::Ready => return Ok(found),

@@ -18,11 +18,7 @@ pub struct Pace {
 impl Default for Pace {
     /// Lambda takes some seconds for small images and minutes for large ones.
     fn default() -> Self {
-        Self {
-            first: Duration::from_millis(250),
-            longest: Duration::from_secs(4),
-            limit: Duration::from_secs(10 * 60),
-        }
+        Self { first: Duration::from_millis(250), longest: Duration::from_secs(4), limit: Duration::from_secs(10 * 60) }
     }
 }
 
@@ -69,11 +65,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn pauses_double_and_end() {
-        let pace = Pace {
-            first: Duration::from_secs(1),
-            longest: Duration::from_secs(4),
-            limit: Duration::from_secs(60),
-        };
+        let pace =
+            Pace { first: Duration::from_secs(1), longest: Duration::from_secs(4), limit: Duration::from_secs(60) };
         let began = Instant::now();
         let mut patience = pace.start();
         let mut pauses = 0;

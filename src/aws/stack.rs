@@ -62,8 +62,7 @@ impl Stack {
             let mut pages = client.list_stack_resources().stack_name(&self.name).into_paginator().items().send();
             let mut functions = BTreeMap::new();
             while let Some(resource) = pages.next().await {
-                let resource =
-                    resource.map_err(|error| failed(self.call("cloudformation:ListStackResources"), error));
+                let resource = resource.map_err(|error| failed(self.call("cloudformation:ListStackResources"), error));
                 let resource = match resource {
                     Err(error) if is_missing(&error) => break,
                     resource => resource?,

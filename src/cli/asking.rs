@@ -74,7 +74,8 @@ impl Asking<'_> {
             false => decide(self.facts, self.wanted, &observed),
         };
         let (tags, functions) = (tags_to_ask(&plan), functions_to_ask(self.facts, &plan));
-        if !self.allow_older && !(tags.is_empty() && functions.is_empty()) {
+        let any = !tags.is_empty() || !functions.is_empty();
+        if any && !self.allow_older {
             observed.movers = observer.movers(&tags, self.history).await?;
             observed.movers.extend(observer.deployers(&functions, self.history).await?);
             plan = decide(self.facts, self.wanted, &observed);

@@ -1,4 +1,4 @@
-//! What runs images, as [`observe`](crate::observe) and [`apply`](crate::apply) see it: what a function runs, whether it would take another
+//! What runs images, as `observe` and `apply` see it: what a function runs, whether it would take another
 //! image, and giving it one. [`Functions`] is implemented for AWS, and for a program that was built without it.
 
 mod absent;

@@ -92,7 +92,9 @@ impl Observer<'_> {
             let attached = repository.attached(asked.digest).await;
             let attached = attached.map_err(|error| cannot(&asked.image, &repository, error))?;
             let standing = standing(&attached.moves, &asked.tag, history);
-            Ok::<_, ObserveError>(standing.map(|standing| ((asked.image.clone(), asked.index, asked.tag.clone()), standing)))
+            Ok::<_, ObserveError>(
+                standing.map(|standing| ((asked.image.clone(), asked.index, asked.tag.clone()), standing)),
+            )
         }))
         .buffer_unordered(AT_ONCE)
         .try_collect()

@@ -68,9 +68,8 @@ pub fn unfit_parts(contents: &Contents) -> Vec<Unfit> {
 
 /// Source: docs.aws.amazon.com/lambda/latest/dg/images-create.html: Docker's schema 2 and OCI manifests; layers as tar, also with gzip.
 fn manifest_parts(manifest: &Manifest) -> Vec<Unfit> {
-    let taken = |kind: &str| {
-        matches!(kind, media_type::LAYER_TAR | media_type::LAYER_GZIP | media_type::DOCKER_LAYER_GZIP)
-    };
+    let taken =
+        |kind: &str| matches!(kind, media_type::LAYER_TAR | media_type::LAYER_GZIP | media_type::DOCKER_LAYER_GZIP);
     let mut unfit = Vec::new();
     if !matches!(manifest.config.media_type.as_str(), media_type::CONFIG | media_type::DOCKER_CONFIG) {
         unfit.push(Unfit::MediaType { media_type: manifest.config.media_type.clone() });

@@ -148,10 +148,8 @@ impl Entry<'_> {
                 function.action = FunctionAction::Keep;
                 function.to = function.from;
             }
-            Some(Standing::Unknown(mover)) => decided.block(
-                self,
-                FunctionBlocker::Unordered { function: function.function.clone(), mover: mover.clone() },
-            ),
+            Some(Standing::Unknown(mover)) => decided
+                .block(self, FunctionBlocker::Unordered { function: function.function.clone(), mover: mover.clone() }),
             None => {}
         }
     }
@@ -191,12 +189,7 @@ pub fn functions_to_ask(facts: &Facts<'_>, plan: &Plan) -> Vec<AskMover> {
     let ask = |function: &Function| {
         let image = facts.project.images.get(&function.image)?;
         let index = image.deploy.get(function.entry)?.value.source;
-        Some(AskMover {
-            image: function.image.clone(),
-            index,
-            tag: function.id().note(),
-            digest: function.from?,
-        })
+        Some(AskMover { image: function.image.clone(), index, tag: function.id().note(), digest: function.from? })
     };
     changing.filter_map(ask).collect()
 }

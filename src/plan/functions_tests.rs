@@ -94,7 +94,11 @@ fn arm(runs: &str) -> Observation {
 }
 
 /// What is found in the place of one deployment.
-fn seen(image: &str, entry: usize, found: &[(&str, Observation)]) -> ((ImageName, usize), BTreeMap<String, Observation>) {
+fn seen(
+    image: &str,
+    entry: usize,
+    found: &[(&str, Observation)],
+) -> ((ImageName, usize), BTreeMap<String, Observation>) {
     let found = found.iter().map(|(name, observation)| ((*name).to_owned(), observation.clone()));
     ((ImageName::new(image), entry), found.collect())
 }
@@ -123,7 +127,13 @@ impl Scene {
         let all: BTreeSet<ImageName> = names.into_iter().collect();
         let selection = Selection { chosen: all.clone(), all, partial: false };
         let (images, choices) = (BTreeMap::new(), Choices::default());
-        look(&Facts { project: &self.project, graph: &graph, selection: &selection, images: &images, choices: &choices })
+        look(&Facts {
+            project: &self.project,
+            graph: &graph,
+            selection: &selection,
+            images: &images,
+            choices: &choices,
+        })
     }
 
     fn decided(&self) -> (Vec<Function>, Vec<Blocker>) {
@@ -200,7 +210,8 @@ fn what_is_missing_is_created_where_the_manifest_says_how() {
     let (functions, blockers) = scene.decided();
     assert_eq!(functions[1].action, FunctionAction::Create);
     assert_eq!(functions[1].reasons, [FunctionReason::Missing]);
-    let missing = |function: &str| FunctionBlocker::Missing { function: function.to_owned(), region: "us-east-1".to_owned() };
+    let missing =
+        |function: &str| FunctionBlocker::Missing { function: function.to_owned(), region: "us-east-1".to_owned() };
     assert_eq!(because(&blockers), [missing("Api"), missing("stack media, resource Web*")]);
 }
 
@@ -228,7 +239,8 @@ fn an_image_of_another_architecture_is_refused() {
 
 #[test]
 fn an_alias_that_is_missing_is_made() {
-    let facts = FunctionFacts { architecture: Some(Architecture::Arm64), alias_missing: true, ..FunctionFacts::default() };
+    let facts =
+        FunctionFacts { architecture: Some(Architecture::Arm64), alias_missing: true, ..FunctionFacts::default() };
     let (functions, _) =
         Scene::of(&[("web", Action::Keep)]).seeing("web", 1, &[("Canary", Observation::Found(facts))]).decided();
     let canary = functions.iter().find(|function| function.function == "Canary").unwrap();

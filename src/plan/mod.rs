@@ -30,8 +30,7 @@ pub use function::{
 pub use functions::functions_to_ask;
 pub use keys::{Digests, Ingredients, fingerprint, pinned_key};
 pub use model::{
-    Action, Blocker, Commit, Executor, FORCED_BUILDKIT, FORMAT, Mover, Narrowed, Plan, Publication, Step,
-    TagMove,
+    Action, Blocker, Commit, Executor, FORCED_BUILDKIT, FORMAT, Mover, Narrowed, Plan, Publication, Step, TagMove,
 };
 pub use reason::Reason;
 pub use schema::schema;

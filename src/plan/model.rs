@@ -258,8 +258,7 @@ pub enum Blocker {
 impl Plan {
     /// Whether there is anything to do.
     pub fn has_changes(&self) -> bool {
-        self.images.iter().any(|step| step.action != Action::Keep)
-            || self.functions.iter().any(Function::changes)
+        self.images.iter().any(|step| step.action != Action::Keep) || self.functions.iter().any(Function::changes)
     }
 
     /// The step of an image.

@@ -101,9 +101,10 @@ impl Lambda {
         let made = made.auth_type(open()).send().await;
         let call = || self.call("lambda:CreateFunctionUrlConfig", name);
         let url = made.map_err(|error| FunctionError::from(failed(call(), error)))?.function_url;
-        for (statement, action, through_url) in
-            [("orchestrate-url", "lambda:InvokeFunctionUrl", false), ("orchestrate-call", "lambda:InvokeFunction", true)]
-        {
+        for (statement, action, through_url) in [
+            ("orchestrate-url", "lambda:InvokeFunctionUrl", false),
+            ("orchestrate-call", "lambda:InvokeFunction", true),
+        ] {
             let request = self.client.add_permission().function_name(name).set_qualifier(qualifier.clone());
             let request = request.statement_id(statement).action(action).principal("*");
             let request = match through_url {

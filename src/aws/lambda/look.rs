@@ -1,6 +1,6 @@
 //! What a function runs.
 
-use aws_sdk_lambda::types::{FunctionCodeLocation, PackageType};
+use aws_sdk_lambda::types::{FunctionCodeLocation, FunctionConfiguration, PackageType};
 
 use super::Lambda;
 use crate::aws::error::{Error, failed};
@@ -33,12 +33,13 @@ impl Lambda {
     }
 
     async fn look_at(&self, name: &str, alias: Option<&str>) -> Result<Option<Look>, Error> {
-        let answer = self.client.get_function().function_name(name).set_qualifier(alias.map(str::to_owned)).send().await;
+        let answer =
+            self.client.get_function().function_name(name).set_qualifier(alias.map(str::to_owned)).send().await;
         let answer = match answer.map_err(|error| failed(self.call("lambda:GetFunction", name), error)) {
             Err(error) if error.is("ResourceNotFoundException") => return Ok(None),
             answer => answer?,
         };
-        let configuration = answer.configuration.unwrap_or_default();
+        let configuration = answer.configuration.unwrap_or_else(|| FunctionConfiguration::builder().build());
         let (repository, digest) = answer.code.as_ref().and_then(image_of).unzip();
         let architectures = configuration.architectures.unwrap_or_default();
         let facts = FunctionFacts {

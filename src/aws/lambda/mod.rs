@@ -32,6 +32,7 @@ impl Lambda {
     fn call(&self, action: &str, function: &str) -> Call {
         let account = self.session.known_account().unwrap_or("*");
         let partition = partition(&self.region);
-        Call::new(action, &self.region).on(format!("arn:{partition}:lambda:{}:{account}:function:{function}", self.region))
+        Call::new(action, &self.region)
+            .on(format!("arn:{partition}:lambda:{}:{account}:function:{function}", self.region))
     }
 }

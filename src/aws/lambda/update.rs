@@ -107,8 +107,9 @@ impl Lambda {
         loop {
             let request = self.client.get_function_configuration().function_name(name);
             let answer = request.set_qualifier(version.map(str::to_owned)).send().await;
-            let found = answer
-                .map_err(|error| FunctionError::from(failed(self.call("lambda:GetFunctionConfiguration", name), error)))?;
+            let found = answer.map_err(|error| {
+                FunctionError::from(failed(self.call("lambda:GetFunctionConfiguration", name), error))
+            })?;
             if let Some(why) = failure(&found) {
                 return Err(FunctionError::new(
                     format!("`{name}` did not take the image: {why}"),

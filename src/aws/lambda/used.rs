@@ -27,10 +27,8 @@ impl Lambda {
                 versions.push((name, version));
             }
         }
-        let used: Vec<Option<InUse>> = stream::iter(versions.iter().map(|(name, version)| self.used_by(name, version)))
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await?;
+        let asked = versions.into_iter().map(|(name, version)| async move { self.used_by(&name, &version).await });
+        let used: Vec<Option<InUse>> = stream::iter(asked).buffer_unordered(AT_ONCE).try_collect().await?;
         Ok(used.into_iter().flatten().collect())
     }
 

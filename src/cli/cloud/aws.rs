@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::aws::{Aws, AwsCredentials, EcrControl, EcrHost, EcrPublicControl, Error, PUBLIC_HOST};
+use crate::aws::{Aws, AwsCredentials, AwsFunctions, EcrControl, EcrHost, EcrPublicControl, Error, PUBLIC_HOST};
 use crate::cli::exit::Failure;
+use crate::functions::Functions;
 use crate::project::{AwsLogin, Project, Registry, RegistryKind};
 use crate::registry::{Control, Credentials};
 
@@ -53,6 +54,11 @@ impl Cloud {
     pub fn credentials(&self, docker: Arc<dyn Credentials>, projects: &[&Project]) -> Arc<dyn Credentials> {
         let hosts = hosts(projects).into_iter().map(|(host, login)| (host, login.clone())).collect();
         Arc::new(AwsCredentials::new(&self.aws, docker, hosts))
+    }
+
+    /// What runs images.
+    pub fn functions(&self) -> Arc<dyn Functions> {
+        Arc::new(AwsFunctions::new(self.aws.clone()))
     }
 
     /// The registries' own APIs, by host.

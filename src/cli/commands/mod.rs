@@ -2,6 +2,8 @@
 
 mod apply;
 mod check;
+#[cfg(all(test, feature = "aws"))]
+mod deploy_tests;
 mod init;
 mod inputs;
 mod load;
@@ -9,9 +11,9 @@ mod narrowing;
 mod plan;
 mod print;
 mod prune;
-mod rollback;
 #[cfg(test)]
 mod publication_tests;
+mod rollback;
 mod show;
 mod sizes;
 #[cfg(test)]

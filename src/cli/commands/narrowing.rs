@@ -116,6 +116,7 @@ async fn compared(settings: &Settings, builder: &BuilderArguments, image: &str) 
         cache: Arc::new(Cache::in_folder(state.join("cache").join("assemble"))),
         root,
         sources: Sources::default(),
+        functions: settings.cloud.functions(),
         history: Arc::default(),
         rules: Rules { no_push: true, ..Rules::default() },
     };

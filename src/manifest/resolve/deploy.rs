@@ -130,8 +130,7 @@ fn functions(node: &Node, renderer: &mut Renderer) -> Option<Functions> {
     match (&names[..], text("stack"), text("output"), text("logical")) {
         ([names], None, None, None) => {
             let written = names.items().len();
-            let names: Vec<String> =
-                names.items().iter().filter_map(|item| function_name(item, renderer)).collect();
+            let names: Vec<String> = names.items().iter().filter_map(|item| function_name(item, renderer)).collect();
             if written == 0 {
                 return invalid("`lambda` names no function", "`deploy: []` deploys nothing", renderer);
             }
@@ -181,7 +180,9 @@ fn alias_name(node: &Node, renderer: &mut Renderer) -> Option<String> {
     }
     let problem = Problem::error(Code::InvalidDeploy, format!("`{name}` cannot be an alias"));
     renderer.report(
-        problem.at(&node.location, "").help("an alias has letters, digits, `-` and `_`, and is no number: versions are"),
+        problem
+            .at(&node.location, "")
+            .help("an alias has letters, digits, `-` and `_`, and is no number: versions are"),
     );
     None
 }
@@ -194,7 +195,11 @@ fn create(node: &Node, image: &Image, made_for: &[Architecture], renderer: &mut 
     if let Some((place, role)) = &role
         && !(role.starts_with("arn:") && role.contains(":iam::") && role.contains(":role/"))
     {
-        invalid(place, format!("`{role}` is not the ARN of a role"), "it looks like `arn:aws:iam::123456789012:role/NAME`");
+        invalid(
+            place,
+            format!("`{role}` is not the ARN of a role"),
+            "it looks like `arn:aws:iam::123456789012:role/NAME`",
+        );
     }
     let written = node.get("architecture").and_then(|place| Some((place, Architecture::from_word(place.text()?)?)));
     let architecture = match (written, made_for) {
@@ -247,7 +252,8 @@ fn runtime(node: &Node, image: &Image, renderer: &mut Renderer) -> Option<String
     }
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if name.is_empty() || !name.bytes().all(legal) {
-        let problem = Problem::error(Code::InvalidDeploy, format!("`{name}` is neither the name nor the id of a runtime"));
+        let problem =
+            Problem::error(Code::InvalidDeploy, format!("`{name}` is neither the name nor the id of a runtime"));
         renderer.report(problem.at(&place.location, "").help("ids look like `my_agent-AbCdEf1234`"));
         return None;
     }

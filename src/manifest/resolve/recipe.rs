@@ -12,8 +12,8 @@ use crate::manifest::render::Renderer;
 use crate::manifest::template::text_with_references;
 use crate::problem::{Code, Problem};
 use crate::project::{
-    Arg, Cache, Compression, Context, ContextPart, Destination, ExecutorChoice, Generated, Image, Inputs,
-    Label, Language, LanguageInputs, Located, Modes, NamedContext, Output, PackageName, Role, Secret, TextPart,
+    Arg, Cache, Compression, Context, ContextPart, Destination, ExecutorChoice, Generated, Image, Inputs, Label,
+    Language, LanguageInputs, Located, Modes, NamedContext, Output, PackageName, Role, Secret, TextPart,
 };
 use crate::reference::Reference;
 
