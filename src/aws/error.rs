@@ -13,23 +13,23 @@ use aws_types::request_id::RequestId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// What IAM calls it: `ecr:CreateRepository`.
-    pub action: String,
+    pub action: Box<str>,
     /// The region.
-    pub region: String,
+    pub region: Box<str>,
     /// The ARN of what it is about; `*` where the action knows none.
-    pub resource: String,
+    pub resource: Box<str>,
 }
 
 impl Call {
     /// A call that is about nothing in particular.
     pub fn new(action: &str, region: &str) -> Self {
-        Self { action: action.to_owned(), region: region.to_owned(), resource: "*".to_owned() }
+        Self { action: action.into(), region: region.into(), resource: "*".into() }
     }
 
     /// The same about a resource, by its ARN.
     #[must_use]
     pub fn on(self, resource: impl Into<String>) -> Self {
-        Self { resource: resource.into(), ..self }
+        Self { resource: resource.into().into(), ..self }
     }
 
     /// The statement of a policy that allows it.
@@ -41,7 +41,7 @@ impl Call {
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`", self.action)?;
-        if self.resource != "*" {
+        if *self.resource != *"*" {
             write!(f, " on `{}`", self.resource)?;
         }
         write!(f, " in {}", self.region)
@@ -207,6 +207,7 @@ const THROTTLED: &[&str] = &[
 /// What an SDK error means. `call` is what was tried.
 ///
 /// Sources: "Common error types" of the API references (codes); "Retry behavior" of the SDKs and Tools reference guide (throttling).
+#[expect(clippy::needless_pass_by_value, reason = "this is what `map_err` gives")]
 pub fn failed<E>(call: Call, error: SdkError<E, HttpResponse>) -> Error
 where
     E: StdError + ProvideErrorMetadata + Send + Sync + 'static,

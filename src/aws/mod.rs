@@ -23,6 +23,8 @@ mod identity;
 mod lambda;
 mod login;
 mod pace;
+mod public_repositories;
+mod repositories;
 mod stack;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::project::{
-    Arg, AwsLogin, Context, Deployment, Destination, Functions, Image, Keep, Located, NamedContext, Project, Registry,
-    RegistryKind, Role, Runner, Secret, TagRule, TagText, Text,
+    Arg, AwsLogin, Context, CreateRepository, Deployment, Destination, Functions, Image, Keep, Located, NamedContext,
+    Project, Registry, RegistryKind, Role, Runner, Secret, TagRule, TagText, Text,
 };
 
 /// Stands for every sensitive value.
@@ -74,15 +74,18 @@ fn registry_value(registry: &Registry) -> Value {
             let mut value = json!({ "kind": "ecr", "region": region });
             put(&mut value, "account", json!(account));
             if let Some(create) = create {
-                value["create"] = json!({ "scan_on_push": create.scan_on_push, "immutable": create.immutable });
+                value["create"] = create_value(create);
             }
             put(&mut value, "url", json!(url));
             put_login(&mut value, login);
             put(&mut value, "cross_account", json!(cross_account.then_some(true)));
             value
         }
-        RegistryKind::EcrPublic { alias, url, login } => {
+        RegistryKind::EcrPublic { alias, create, url, login } => {
             let mut value = json!({ "kind": "ecr-public", "alias": alias });
+            if let Some(create) = create {
+                value["create"] = public_create_value(create);
+            }
             put(&mut value, "url", json!(url));
             put_login(&mut value, login);
             value
@@ -96,6 +99,24 @@ fn registry_value(registry: &Registry) -> Value {
     };
     put(&mut value, "public", registry.public.into());
     put_keep(&mut value, &registry.keep);
+    value
+}
+
+fn create_value(create: &CreateRepository) -> Value {
+    let immutable = if create.except.is_empty() { json!(create.immutable) } else { json!({ "except": create.except }) };
+    let mut value = json!({ "scan_on_push": create.scan_on_push, "immutable": immutable });
+    put(&mut value, "encryption", json!(create.encryption));
+    put(&mut value, "tags", json!(create.tags));
+    put(&mut value, "allow", json!(create.allow));
+    value
+}
+
+fn public_create_value(create: &CreateRepository) -> Value {
+    let mut value = json!({});
+    put(&mut value, "tags", json!(create.tags));
+    put(&mut value, "description", json!(create.description));
+    put(&mut value, "about", json!(create.about));
+    put(&mut value, "usage", json!(create.usage));
     value
 }
 

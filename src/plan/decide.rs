@@ -131,6 +131,7 @@ pub fn decide(facts: &Facts<'_>, wanted: &[Wanted], observed: &Observed) -> Plan
         only: facts.selection.chosen.iter().filter(|_| facts.selection.partial).cloned().collect(),
         commit: facts.choices.commit.clone(),
         observed: !facts.choices.offline,
+        repositories: Vec::new(),
         functions,
         images,
         blockers,

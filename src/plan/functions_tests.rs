@@ -151,6 +151,7 @@ impl Scene {
             commit: None,
             observed: true,
             images: Vec::new(),
+            repositories: Vec::new(),
             functions,
             blockers,
         }

@@ -13,6 +13,7 @@ mod functions_tests;
 mod keys;
 mod model;
 mod reason;
+mod repositories;
 mod schema;
 mod stale;
 
@@ -33,5 +34,9 @@ pub use model::{
     Action, Blocker, Commit, Executor, FORCED_BUILDKIT, FORMAT, Mover, Narrowed, Plan, Publication, Step, TagMove,
 };
 pub use reason::Reason;
+pub use repositories::{
+    AskRepository, RepositoryAction, RepositoryChange, RepositoryNote, RepositoryStep, Seen, SeenRepositories,
+    SeenRepository, SeenSettings, decide_repositories, repositories_to_ask,
+};
 pub use schema::schema;
 pub use stale::{Stale, stale};

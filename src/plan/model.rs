@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::function::{Function, FunctionBlocker};
 use super::reason::Reason;
+use super::repositories::{MOST_TAGS, RepositoryAction, RepositoryNote, RepositoryStep};
 use crate::digest::{Digest, Key};
 use crate::name::ImageName;
 use crate::platform::Platform;
@@ -60,6 +61,9 @@ pub struct Plan {
     pub commit: Option<Commit>,
     /// Whether the registries were asked; without it every image counts as not published.
     pub observed: bool,
+    /// Repositories of AWS's registries, which are looked after before the first push.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<RepositoryStep>,
     /// The images, each after all that it builds on.
     pub images: Vec<Step>,
     /// The functions that run them.
@@ -235,6 +239,21 @@ pub enum Blocker {
         /// One of the inputs.
         path: String,
     },
+    /// A repository does not exist, and the manifest does not say `create:`.
+    NoRepository {
+        /// Host and repository.
+        reference: String,
+    },
+    /// An image would have more tags than the registry allows.
+    TooManyTags {
+        /// Host and repository.
+        reference: String,
+        /// The image.
+        #[schemars(with = "String")]
+        digest: Digest,
+        /// How many it would have.
+        tags: usize,
+    },
     /// History does not tell whether the commit that moved a tag is older than this one.
     Unordered {
         /// The image.
@@ -258,7 +277,30 @@ pub enum Blocker {
 impl Plan {
     /// Whether there is anything to do.
     pub fn has_changes(&self) -> bool {
-        self.images.iter().any(|step| step.action != Action::Keep) || self.functions.iter().any(Function::changes)
+        let changes = |action| matches!(action, RepositoryAction::Create | RepositoryAction::Change);
+        self.images.iter().any(|step| step.action != Action::Keep)
+            || self.repositories.iter().any(|step| changes(step.action))
+            || self.functions.iter().any(Function::changes)
+    }
+
+    /// Adds what happens to the repositories, and what of it stands in the way.
+    #[must_use]
+    pub fn with_repositories(mut self, repositories: Vec<RepositoryStep>) -> Self {
+        for step in &repositories {
+            if step.action == RepositoryAction::Missing {
+                self.blockers.push(Blocker::NoRepository { reference: step.reference.clone() });
+            }
+            for note in &step.notes {
+                if let RepositoryNote::ManyTags { digest, tags } = note
+                    && *tags > MOST_TAGS
+                {
+                    let (reference, digest, tags) = (step.reference.clone(), *digest, *tags);
+                    self.blockers.push(Blocker::TooManyTags { reference, digest, tags });
+                }
+            }
+        }
+        self.repositories = repositories;
+        self
     }
 
     /// The step of an image.

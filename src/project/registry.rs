@@ -1,5 +1,6 @@
 //! Places where images live.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Keep;
@@ -43,6 +44,8 @@ pub enum RegistryKind {
     EcrPublic {
         /// The registry's alias.
         alias: String,
+        /// Whether and how missing repositories are created.
+        create: Option<CreateRepository>,
         /// Who we are there.
         login: AwsLogin,
         /// Another address for the data plane (tests, proxies).
@@ -85,13 +88,27 @@ impl fmt::Display for AwsLogin {
     }
 }
 
-/// How missing repositories are created.
+/// How missing repositories are created, and who may pull from all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CreateRepository {
     /// Scan each image when it is pushed.
     pub scan_on_push: bool,
     /// Refuse to move tags.
     pub immutable: bool,
+    /// Tags that move all the same: patterns with `*`.
+    pub except: Vec<String>,
+    /// `AES256`, `KMS`, or the ARN of a key; AES256 unless given.
+    pub encryption: Option<String>,
+    /// The repositories' own tags.
+    pub tags: BTreeMap<String, String>,
+    /// Other accounts that may pull, and their functions.
+    pub allow: Vec<String>,
+    /// What the public gallery shows.
+    pub description: Option<String>,
+    /// What the public gallery shows, as Markdown.
+    pub about: Option<String>,
+    /// How to use it, as Markdown.
+    pub usage: Option<String>,
 }
 
 impl Registry {
@@ -106,7 +123,8 @@ impl Registry {
     pub fn reference_prefix(&self) -> Option<String> {
         match &self.kind {
             RegistryKind::Ecr { region, account, .. } => {
-                account.as_ref().map(|account| format!("{account}.dkr.ecr.{region}.amazonaws.com"))
+                let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+                account.as_ref().map(|account| format!("{account}.dkr.ecr.{region}.{domain}"))
             }
             RegistryKind::EcrPublic { alias, .. } => Some(format!("public.ecr.aws/{alias}")),
             RegistryKind::Oci { host, prefix, .. } if prefix.is_empty() => Some(host.clone()),

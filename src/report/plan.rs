@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::causes::causes_text;
 use super::functions::{function_blocker_text, functions_summary, functions_text};
+use super::repositories::repositories_text;
 use super::style::Style;
 use super::words::{action_word, reason_text};
 use crate::plan::{Action, Blocker, Executor, Plan, Publication, Step, explain};
@@ -22,6 +23,7 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
         }
         step_text(&mut text, step, width, style, verbose);
     }
+    text.push_str(&repositories_text(&plan.repositories, style, verbose));
     buildkit_text(&mut text, plan, style, verbose);
     let causes = causes_text(&explain(plan), style, verbose);
     if !causes.is_empty() {
@@ -128,6 +130,13 @@ fn blocker_text(blocker: &Blocker) -> String {
         Blocker::TagConflict { reference, stands, .. } => format!(
             "the fixed tag `{reference}` stands on another image ({})\n  help: a fixed tag is never overwritten; commit the change, or delete the tag",
             stands.short()
+        ),
+        Blocker::NoRepository { reference } => {
+            format!("there is no repository `{reference}`\n  help: `create: true` at the registry lets apply create it")
+        }
+        Blocker::TooManyTags { reference, digest, tags } => format!(
+            "{} in `{reference}` would have {tags} tags; ECR allows 1,000\n  help: `{{ tag, on: change }}` makes commit tags only where something changed; `orchestrate prune` takes old ones away",
+            digest.short()
         ),
         Blocker::Unordered { reference, mover, .. } => format!(
             "the tag `{reference}` was moved by commit {}, and history does not tell whether that is older than this one\n  help: fetch the whole history (`fetch-depth: 0`), or use --allow-older",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::cli::exit::Failure;
 use crate::functions::{Absent, Functions};
+use crate::plan::{AskRepository, RepositoryStep, SeenRepositories};
 use crate::project::{Project, RegistryKind};
 use crate::registry::{Control, Credentials};
 
@@ -44,6 +45,22 @@ impl Cloud {
     /// The credentials of Docker alone.
     pub fn credentials(&self, docker: Arc<dyn Credentials>, _: &[&Project]) -> Arc<dyn Credentials> {
         docker
+    }
+
+    /// Nothing is seen.
+    ///
+    /// # Errors
+    /// None: without registries of AWS nothing is asked.
+    pub async fn look(&self, _: &Project, _: &[AskRepository]) -> Result<SeenRepositories, Failure> {
+        Ok(SeenRepositories::new())
+    }
+
+    /// Nothing can be done.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn establish(&self, _: &Project, _: &RepositoryStep) -> Result<(), Failure> {
+        Err(absent())
     }
 
     /// There are none.

@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::aws::{Aws, AwsCredentials, AwsFunctions, EcrControl, EcrHost, EcrPublicControl, Error, PUBLIC_HOST};
-use crate::cli::exit::Failure;
+use futures::future::try_join_all;
+
+use crate::aws::{
+    Aws, AwsCredentials, AwsFunctions, Ecr, EcrControl, EcrHost, EcrPublic, EcrPublicControl, Error, PUBLIC_HOST,
+};
+use crate::cli::exit::{Exit, Failure};
 use crate::functions::Functions;
+use crate::plan::{AskRepository, RepositoryStep, SeenRepositories};
 use crate::project::{AwsLogin, Project, Registry, RegistryKind};
 use crate::registry::{Control, Credentials};
 
@@ -74,6 +79,70 @@ impl Cloud {
     }
 }
 
+impl Cloud {
+    /// What the repositories of a plan are like.
+    ///
+    /// # Errors
+    /// AWS cannot be asked.
+    pub async fn look(&self, project: &Project, asks: &[AskRepository]) -> Result<SeenRepositories, Failure> {
+        let mut by_registry: BTreeMap<&str, Vec<AskRepository>> = BTreeMap::new();
+        for ask in asks {
+            by_registry.entry(&ask.registry).or_default().push(ask.clone());
+        }
+        let looks = by_registry.into_iter().map(|(name, asks)| async move {
+            match self.registry(project, name).await? {
+                Some(Api::Private(ecr)) => ecr.look(&asks).await,
+                Some(Api::Public(ecr)) => ecr.look(&asks).await,
+                None => Ok(SeenRepositories::new()),
+            }
+        });
+        let seen = try_join_all(looks).await.map_err(failure)?;
+        Ok(seen.into_iter().flatten().collect())
+    }
+
+    /// Creates and changes the repositories of a plan.
+    ///
+    /// # Errors
+    /// AWS refuses; what was done by then is done.
+    pub async fn establish(&self, project: &Project, step: &RepositoryStep) -> Result<(), Failure> {
+        let done = async {
+            match self.registry(project, &step.registry).await? {
+                Some(Api::Private(ecr)) => ecr.establish(step).await,
+                Some(Api::Public(ecr)) => ecr.establish(step).await,
+                None => Ok(()),
+            }
+        };
+        done.await.map_err(|error| Failure::Message {
+            exit: Exit::Failed,
+            message: format!("{}: {error}", step.reference),
+            help: error.help(),
+        })
+    }
+
+    /// The API of a registry of the manifest.
+    async fn registry(&self, project: &Project, name: &str) -> Result<Option<Api>, Error> {
+        let Some(registry) = project.registries.values().find(|registry| registry.name.as_str() == name) else {
+            return Ok(None);
+        };
+        let host = registry.host().as_deref().and_then(EcrHost::parse);
+        Ok(match (&registry.kind, host) {
+            (RegistryKind::Ecr { login, .. }, Some(host)) => {
+                Some(Api::Private(Ecr::new(&self.aws.session(login).await?, host)))
+            }
+            (RegistryKind::EcrPublic { login, .. }, _) => {
+                Some(Api::Public(EcrPublic::new(&self.aws.session(login).await?)))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// A registry's API.
+enum Api {
+    Private(Ecr),
+    Public(EcrPublic),
+}
+
 /// The hosts of the registries of AWS, with who we are there.
 fn hosts<'a>(projects: &[&'a Project]) -> BTreeMap<String, &'a AwsLogin> {
     let declared = projects.iter().flat_map(|project| project.registries.values());
@@ -100,6 +169,7 @@ fn other_account(registry: &Registry, wanted: &str, login: &AwsLogin, found: &st
 }
 
 /// An error of AWS as the end of a command.
+#[expect(clippy::needless_pass_by_value, reason = "this is what `map_err` gives")]
 pub fn failure(error: Error) -> Failure {
     let help = error.help();
     Failure::surroundings(error.to_string(), help)

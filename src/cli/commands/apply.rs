@@ -1,5 +1,6 @@
 //! `orchestrate apply`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,9 +17,10 @@ use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
 use crate::event::{Receipt, RunOutcome};
 use crate::exec::assemble::Cache;
-use crate::plan::{Action, Executor, Plan, Reason, stale};
+use crate::plan::{Action, Executor, Plan, Reason, TagMove, stale};
+use crate::project::RegistryKind;
 use crate::registry::ContentStore;
-use crate::report::{Human, JsonLines, Reporter, plan_text};
+use crate::report::{Human, JsonLines, Reporter, change_text, plan_text};
 
 /// Builds, publishes and tags what the plan says.
 pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Exit, Failure> {
@@ -48,7 +50,13 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
     if arguments.publish {
         all_published(&planned.plan)?;
     }
+    if !arguments.no_push {
+        logged_in(&planned).await?;
+    }
     write_lock(&planned)?;
+    if !arguments.no_push {
+        establish(&planned, settings).await?;
+    }
     let receipt = conduct(planned, settings, arguments).await?;
     if let Some(path) = &arguments.receipt {
         write_whole(path, receipt_json(&receipt).as_bytes())?;
@@ -63,6 +71,41 @@ pub const fn exit_of(receipt: &Receipt) -> Exit {
         RunOutcome::Failed => Exit::Failed,
         RunOutcome::Interrupted => Exit::Interrupted,
     }
+}
+
+/// Whether there is a login at each registry of AWS that something is published at: said before anything is built.
+async fn logged_in(planned: &Planned) -> Result<(), Failure> {
+    let steps = planned.plan.images.iter().filter(|step| step.action != Action::Keep);
+    let registries: BTreeSet<&str> = steps
+        .flat_map(|step| &step.destinations)
+        .filter(|publication| publication.action != Action::Keep || publication.tags.iter().any(TagMove::moves))
+        .map(|publication| publication.registry.as_str())
+        .collect();
+    for registry in planned.loaded.project.registries.values() {
+        let of_aws = matches!(registry.kind, RegistryKind::Ecr { .. } | RegistryKind::EcrPublic { .. });
+        let Some(host) = registry.host().filter(|_| of_aws && registries.contains(registry.name.as_str())) else {
+            continue;
+        };
+        let found = planned.registries.credentials.for_host(&host, false).await;
+        if found.map_err(|error| Failure::surroundings(error.to_string(), error.help()))?.is_none() {
+            let help = "log in to AWS (`aws sso login`, AWS_PROFILE), or at the registry (`docker login`)";
+            return Err(Failure::surroundings(format!("there is no login for `{host}`"), Some(help.to_owned())));
+        }
+    }
+    Ok(())
+}
+
+/// Repositories are there before the first push.
+async fn establish(planned: &Planned, settings: &Settings) -> Result<(), Failure> {
+    for step in planned.plan.repositories.iter().filter(|step| !step.changes.is_empty()) {
+        settings.cloud.establish(&planned.loaded.project, step).await?;
+        if !settings.quiet && !settings.json {
+            for change in &step.changes {
+                eprint(&format!("{}: {}\n", step.reference, change_text(change)));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn read_plan(path: &std::path::Path) -> Result<Plan, Failure> {

@@ -13,7 +13,7 @@ use crate::cli::registries::Registries;
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print, show_problems};
 use crate::name::ImageName;
-use crate::plan::{Action, Choices, Commit, Facts, Plan, wanted};
+use crate::plan::{Action, Choices, Commit, Facts, Plan, decide_repositories, repositories_to_ask, wanted};
 use crate::report::plan_text;
 use crate::workspace::History;
 
@@ -164,5 +164,9 @@ async fn planned(
         verify,
     };
     let plan = asking.plan().await?;
+    let asks = if settings.offline { Vec::new() } else { repositories_to_ask(&loaded.project, &plan.images) };
+    let seen = settings.cloud.look(&loaded.project, &asks).await?;
+    let found = decide_repositories(&loaded.project, &plan.images, &seen);
+    let plan = plan.with_repositories(found);
     Ok(Planned { plan, prepared, registries, repositories, sources, history, loaded })
 }

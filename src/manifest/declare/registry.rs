@@ -1,5 +1,7 @@
 //! `registries:`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 
 use super::forms::{DurationText, OneOrMany, Path, Scalar, Template};
@@ -25,7 +27,7 @@ pub struct RegistryDecl {
     /// `ecr`, `ecr-public`: the ARN of a role to assume there.
     #[serde(default)]
     pub role: Option<Scalar>,
-    /// `ecr`: create repositories that are missing; `true`, or how.
+    /// `ecr`, `ecr-public`: create repositories that are missing; `true`, or how.
     #[serde(default)]
     pub create: Option<CreateForm>,
     /// `ecr-public`: the alias of the registry in `public.ecr.aws/<alias>`.
@@ -86,9 +88,45 @@ pub struct CreateDecl {
     /// Scan each image when it is pushed.
     #[serde(default)]
     pub scan_on_push: Option<Template<bool>>,
-    /// Refuse to move tags.
+    /// `ecr`: refuse to move tags; `except` names those that move all the same.
     #[serde(default)]
-    pub immutable: Option<Template<bool>>,
+    pub immutable: Option<ImmutableForm>,
+    /// `ecr`: `AES256` (the default), `KMS`, or the ARN of a key.
+    #[serde(default)]
+    pub encryption: Option<Scalar>,
+    /// The repositories' own tags.
+    #[serde(default)]
+    pub tags: Option<BTreeMap<String, Scalar>>,
+    /// `ecr`: accounts that may pull too, and their functions.
+    #[serde(default)]
+    pub allow: OneOrMany<Scalar>,
+    /// `ecr-public`: what the gallery shows, in a line.
+    #[serde(default)]
+    pub description: Option<Scalar>,
+    /// `ecr-public`: what the gallery shows, as Markdown.
+    #[serde(default)]
+    pub about: Option<Scalar>,
+    /// `ecr-public`: how to use it, as Markdown.
+    #[serde(default)]
+    pub usage: Option<Scalar>,
+}
+
+/// Whether tags move.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+pub enum ImmutableForm {
+    /// Whether.
+    Short(Template<bool>),
+    /// All but some.
+    Full(ImmutableDecl),
+}
+
+/// Tags do not move, but for some.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImmutableDecl {
+    /// Tags that move all the same; `*` stands for any text.
+    pub except: OneOrMany<Scalar>,
 }
 
 /// What `orchestrate prune` keeps.

@@ -79,7 +79,7 @@ pub(super) fn resolve(
 /// The keys that each kind takes besides those that all take, and the one that it must have.
 const KEYS: &[(&str, &[&str], Option<&str>)] = &[
     ("ecr", &["region", "account", "cross_account", "profile", "role", "create", "url"], Some("region")),
-    ("ecr-public", &["alias", "profile", "role", "url"], Some("alias")),
+    ("ecr-public", &["alias", "profile", "role", "create", "url"], Some("alias")),
     ("oci", &["url"], Some("url")),
     ("layout", &["path"], Some("path")),
     ("docker", &[], None),
@@ -151,15 +151,14 @@ fn kind_of(kind: &str, node: &Node, choices: &Choices, renderer: &mut Renderer) 
                 read::invalid(profile, "a registry with a `profile` needs its `account`", Some(help), renderer);
             }
             if let (Some(written), Some(place)) = (text("account"), node.get("account"))
-                && (written.len() != 12 || !written.bytes().all(|b| b.is_ascii_digit()))
+                && !is_account(&written)
             {
-                let help = "an AWS account is a number of 12 digits; write it in quotes if it begins with 0";
-                read::invalid(place, &format!("`{written}` is not an AWS account"), Some(help), renderer);
+                read::invalid(place, &format!("`{written}` is not an AWS account"), Some(ACCOUNT_HELP), renderer);
             }
             RegistryKind::Ecr {
                 region: text("region").unwrap_or_default(),
                 account,
-                create: create_of(node),
+                create: create_of(kind, node, renderer),
                 url: text("url"),
                 login,
                 cross_account: read::flag(node.get("cross_account")),
@@ -167,6 +166,7 @@ fn kind_of(kind: &str, node: &Node, choices: &Choices, renderer: &mut Renderer) 
         }
         "ecr-public" => RegistryKind::EcrPublic {
             alias: text("alias").unwrap_or_default(),
+            create: create_of(kind, node, renderer),
             url: text("url"),
             login: login(node, renderer),
         },
@@ -196,16 +196,49 @@ fn login(node: &Node, renderer: &mut Renderer) -> AwsLogin {
     login
 }
 
-fn create_of(node: &Node) -> Option<CreateRepository> {
+/// The keys of `create` that one kind of registry alone takes.
+const OF_PRIVATE: &[&str] = &["scan_on_push", "immutable", "encryption", "allow"];
+const OF_PUBLIC: &[&str] = &["description", "about", "usage"];
+
+fn create_of(kind: &str, node: &Node, renderer: &mut Renderer) -> Option<CreateRepository> {
     let create = node.get("create")?;
     match create.truth() {
-        Some(false) => None,
-        Some(true) => Some(CreateRepository::default()),
-        None => Some(CreateRepository {
-            scan_on_push: read::flag(create.get("scan_on_push")),
-            immutable: read::flag(create.get("immutable")),
-        }),
+        Some(false) => return None,
+        Some(true) => return Some(CreateRepository::default()),
+        None => {}
     }
+    let foreign = if kind == "ecr" { OF_PUBLIC } else { OF_PRIVATE };
+    for (entry, _) in create.mapping().into_iter().flat_map(Mapping::iter) {
+        if foreign.contains(&entry.text.as_str()) {
+            let message = format!("a registry of kind `{kind}` has no `create.{}`", entry.text);
+            renderer.report(Problem::error(Code::InvalidRegistry, message).at(&entry.location, ""));
+        }
+    }
+    let text = |key: &str| create.get(key).and_then(Node::text).filter(|text| !text.is_empty()).map(str::to_owned);
+    let immutable = create.get("immutable");
+    let except = immutable.and_then(|immutable| immutable.get("except"));
+    let allow = read::texts(create.get("allow"));
+    for account in allow.iter().filter(|account| !is_account(&account.value)) {
+        let message = format!("`{}` is not an AWS account", account.value);
+        renderer.report(Problem::error(Code::InvalidValue, message).at(&account.location, "").help(ACCOUNT_HELP));
+    }
+    Some(CreateRepository {
+        scan_on_push: read::flag(create.get("scan_on_push")),
+        immutable: except.is_some() || read::flag(immutable),
+        except: read::texts(except).into_iter().map(|text| text.value).collect(),
+        encryption: text("encryption"),
+        tags: read::text_map(create.get("tags")),
+        allow: allow.into_iter().map(|account| account.value).collect(),
+        description: text("description"),
+        about: text("about"),
+        usage: text("usage"),
+    })
+}
+
+const ACCOUNT_HELP: &str = "an AWS account is a number of 12 digits; write it in quotes if it begins with 0";
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn oci(node: &Node, renderer: &mut Renderer) -> Option<RegistryKind> {

@@ -1,0 +1,77 @@
+//! Repositories of a plan, for people.
+
+use std::fmt::Write as _;
+
+use super::style::Style;
+use crate::plan::{RepositoryAction, RepositoryChange, RepositoryNote, RepositoryStep};
+
+/// What happens to the repositories: those that change, and those that there is something to say of.
+pub fn repositories_text(steps: &[RepositoryStep], style: Style, verbose: bool) -> String {
+    let mut text = String::new();
+    for step in steps {
+        let quiet = step.action == RepositoryAction::Keep && step.notes.is_empty();
+        if quiet && !verbose {
+            continue;
+        }
+        let word = match step.action {
+            RepositoryAction::Keep => style.dim("repository   "),
+            RepositoryAction::Create => style.strong("create       "),
+            RepositoryAction::Change => style.strong("change       "),
+            RepositoryAction::Missing => style.bad("missing      "),
+            RepositoryAction::Unknown => style.warn("not seen     "),
+        };
+        let _ = writeln!(text, "{word}{}", step.reference);
+        for change in &step.changes {
+            let _ = writeln!(text, "         {}", style.dim(&change_text(change)));
+        }
+        for note in &step.notes {
+            let _ = writeln!(text, "         {}", style.warn(&note_text(note)));
+        }
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+/// One change.
+pub fn change_text(change: &RepositoryChange) -> String {
+    match change {
+        RepositoryChange::Create { scan_on_push, immutable, except, encryption, tags } => {
+            let mut said = vec![format!("encrypted with {encryption}")];
+            if *scan_on_push {
+                said.push("scanned on push".to_owned());
+            }
+            if *immutable {
+                let but = if except.is_empty() { String::new() } else { format!(" but for {}", except.join(", ")) };
+                said.push(format!("tags do not move{but}"));
+            }
+            said.extend(tags.iter().map(|(name, value)| format!("{name}={value}")));
+            format!("create it: {}", said.join(", "))
+        }
+        RepositoryChange::CreatePublic { .. } => "create it, for everybody to read".to_owned(),
+        RepositoryChange::Untagged { from: None, to, .. } => format!("let untagged images go after {to} days"),
+        RepositoryChange::Untagged { from: Some(from), to, .. } => {
+            format!("let untagged images go after {to} days in place of {from}")
+        }
+        RepositoryChange::Pull { lambda, accounts, .. } => {
+            let service = lambda.then(|| "Lambda".to_owned());
+            let pullers: Vec<String> = service.into_iter().chain(accounts.iter().cloned()).collect();
+            format!("let {} pull", pullers.join(", "))
+        }
+    }
+}
+
+fn note_text(note: &RepositoryNote) -> String {
+    match note {
+        RepositoryNote::MayDelete { rule, keeps, patterns } => {
+            let of = if patterns.is_empty() { String::new() } else { format!(" of {}", patterns.join(", ")) };
+            format!("its lifecycle rule {rule} keeps only {keeps}{of}: it may delete what runs")
+        }
+        RepositoryNote::Differs { setting, wanted, found } => {
+            format!("`{setting}` is {found} there; `create` says {wanted}; left as it is")
+        }
+        RepositoryNote::Hidden { what, why } => format!("its {what} could not be seen: {why}"),
+        RepositoryNote::Strange { what } => format!("its {what} has a form that is not known; left as it is"),
+        RepositoryNote::ManyTags { digest, tags } => {
+            format!("{} would have {tags} tags; ECR allows 1,000", digest.short())
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The program against servers that behave as Amazon ECR, ECR Public and STS do: tests/support/aws/server.py.
+#![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
+
+mod failures;
+mod publishing;
+mod storage;
+mod world;
