@@ -59,7 +59,7 @@ impl Publisher<'_> {
         near: &[String],
     ) -> Result<Digest, ApplyError> {
         let repository = self.repository(index);
-        let raw = self.manifest(&repository, digest).await?;
+        let raw = self.known_manifest(&repository, digest).await?;
         let failed = |what: &str, tag: &str| ApplyError::registry(format!("{what} {repository}:{tag}"));
         let document = self.shown_at(index, document);
         self.phase(Phase::Record, index);
@@ -68,14 +68,13 @@ impl Publisher<'_> {
             Claim::Contested => repository.claimed_by(&key_tag).await.map_err(failed("asking for", &key_tag))?,
             Claim::Settled => None,
         };
-        let pinned = document.pinned.filter(|pinned| *pinned != self.step.key);
-        for tag in pinned.iter().chain([&self.step.key]).map(Key::tag) {
-            let attached = repository.attach_record_from(&raw.descriptor(), &tag, &document.to_bytes(), near).await;
-            attached.map_err(failed("attaching the record of", &tag))?;
-        }
+        let pinned = document.pinned.filter(|pinned| *pinned != self.step.key).map(|pinned| pinned.tag());
+        let tags: Vec<&str> = pinned.iter().chain([&key_tag]).map(String::as_str).collect();
+        let attached = repository.attach_record_from(&raw.descriptor(), &tags, &document.to_bytes(), near).await;
+        attached.map_err(failed("attaching the record of", &key_tag))?;
         self.phase(Phase::Key, index);
-        if let Some(tag) = pinned.as_ref().map(Key::tag) {
-            repository.put_manifest(By::Tag(&tag), &raw).await.map_err(failed("putting", &tag))?;
+        if let Some(tag) = &pinned {
+            repository.put_manifest(By::Tag(tag), &raw).await.map_err(failed("putting", tag))?;
         }
         let standing = match claim {
             Claim::Contested => self.contest(index, &raw, before.filter(|other| *other != digest)).await?,
@@ -120,11 +119,11 @@ impl Publisher<'_> {
             let found = repository.head_manifest(By::Tag(&tag)).await.map_err(failed("reading back"))?;
             Ok(found.map(|found| found.digest))
         };
-        let mut standing = read().await?;
         let claimed = repository.claimed_by(&tag).await.map_err(failed("asking for"))?;
         let rivals = rival.is_some() || claimed.is_some_and(|other| other != raw.digest());
         let pause = if rivals { RIVAL_PAUSE } else { PAUSE };
         let pause = pause.max(looked.elapsed() * 3).min(LONGEST_PAUSE);
+        let mut standing = Some(raw.digest());
         for _ in 0..ROUNDS {
             tokio::time::sleep(pause).await;
             let again = read().await?;

@@ -237,6 +237,18 @@ impl Publisher<'_> {
         Ok((bytes, layers))
     }
 
+    /// As [`manifest`](Self::manifest), without asking for one that this run has read or written: for its bytes, not for whether it is there.
+    pub(super) async fn known_manifest(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+    ) -> Result<RawManifest, ApplyError> {
+        match repository.known_manifest(&digest) {
+            Some(raw) => Ok(raw),
+            None => self.manifest(repository, digest).await,
+        }
+    }
+
     pub(super) async fn manifest(&self, repository: &Repository, digest: Digest) -> Result<RawManifest, ApplyError> {
         let what = format!("reading {digest} from {repository}");
         let raw = repository.get_manifest(By::Digest(digest)).await.map_err(ApplyError::registry(what))?;

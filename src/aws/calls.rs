@@ -1,11 +1,14 @@
-//! Which calls were made.
+//! Which calls were made, and what time AWS has.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
@@ -32,12 +35,18 @@ pub struct CountedCall {
 
 /// The calls that were made so far, shared by all clients of a program.
 #[derive(Clone, Debug, Default)]
-pub struct Calls(Arc<Mutex<BTreeMap<String, u64>>>);
+pub struct Calls(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    counts: Mutex<BTreeMap<String, u64>>,
+    ahead: Mutex<Option<i64>>,
+}
 
 impl Calls {
     /// Every kind of call that was made, by its action.
     pub fn made(&self) -> Vec<CountedCall> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts
             .iter()
             .map(|(action, count)| CountedCall { action: action.clone(), access: access(action), count: *count })
@@ -49,9 +58,21 @@ impl Calls {
         self.made().iter().map(|call| call.count).sum()
     }
 
+    /// By how many seconds this machine's clock is ahead of AWS's, as far as an answer told.
+    pub fn ahead(&self) -> Option<i64> {
+        *self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn compare(&self, date: &str) {
+        let Ok(theirs) = jiff::fmt::rfc2822::parse(date) else { return };
+        let ours = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let ours = i64::try_from(ours.as_secs()).unwrap_or(i64::MAX);
+        *self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ours - theirs.timestamp().as_second());
+    }
+
     fn note(&self, service: &str, operation: &str) {
         let action = format!("{}:{operation}", prefix(service));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(action).or_default() += 1;
+        *self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(action).or_default() += 1;
     }
 }
 
@@ -69,6 +90,18 @@ impl Intercept for Calls {
     ) -> Result<(), BoxError> {
         if let Some(metadata) = cfg.load::<Metadata>() {
             self.note(metadata.service(), metadata.name());
+        }
+        Ok(())
+    }
+
+    fn read_after_transmit(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(date) = context.response().headers().get("date") {
+            self.compare(date);
         }
         Ok(())
     }
@@ -112,5 +145,16 @@ mod tests {
             ]
         );
         assert_eq!(calls.total(), 4);
+    }
+
+    #[test]
+    fn clocks_are_compared() {
+        let calls = Calls::default();
+        assert_eq!(calls.ahead(), None);
+        calls.compare("Thu, 01 Jan 1970 00:01:00 GMT");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        assert!((calls.ahead().unwrap() + 60).abs_diff(i64::try_from(now).unwrap()) < 5);
+        calls.compare("no date");
+        assert!(calls.ahead().is_some());
     }
 }

@@ -101,6 +101,8 @@ pub enum Command {
     Prune(PruneArguments),
     /// Say what the repositories weigh, what a change would push, and what they cost
     Sizes,
+    /// Look at everything that an apply needs: builder, credentials, clock, registries, repositories, functions
+    Doctor(DoctorArguments),
     /// Print a JSON schema: of deploy.yaml, of plans or of events
     Schema(SchemaArguments),
     /// Print a completion script for a shell
@@ -156,6 +158,14 @@ pub struct CheckArguments {
     /// repeated)
     #[arg(long, value_name = "IMAGE")]
     pub narrowing: Vec<String>,
+    /// Where BuildKit is.
+    #[command(flatten)]
+    pub builder: BuilderArguments,
+}
+
+/// `orchestrate doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
     /// Where BuildKit is.
     #[command(flatten)]
     pub builder: BuilderArguments,

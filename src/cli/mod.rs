@@ -82,6 +82,7 @@ async fn run(command: &Command, settings: &Settings) -> Result<Exit, Failure> {
         Command::Load(arguments) => commands::load_image(settings, arguments).await,
         Command::Run(arguments) => commands::run_image(settings, arguments).await,
         Command::Tag(arguments) => commands::tag(settings, arguments).await,
+        Command::Doctor(arguments) => commands::doctor(settings, arguments).await,
         Command::Schema(arguments) => commands::schema(arguments),
         Command::Completions(arguments) => commands::completions(arguments),
     }

@@ -35,6 +35,8 @@ pub(super) struct Current {
     pub(super) made_from: BTreeMap<String, BTreeSet<String>>,
     pub(super) recipe: Vec<String>,
     pub(super) steps: Vec<Step>,
+    /// Whether it builds on a folder.
+    on_folder: bool,
 }
 
 impl Walk<'_> {
@@ -55,7 +57,8 @@ impl Walk<'_> {
         let platform = node.platform.clone().unwrap_or_else(|| self.request.platform.clone());
         let base = self.origin(&node.base, index, ImageUseKind::From, &platform, &node.stage.base.location);
         let (env, made_from) = self.inherited(index);
-        let mut current = Current { index, env, made_from, recipe: Vec::new(), steps: Vec::new() };
+        let on_folder = self.is_on_folder(&node.base);
+        let mut current = Current { index, env, made_from, recipe: Vec::new(), steps: Vec::new(), on_folder };
         current.recipe.push(recipe::from(&base, &platform));
         if self.file.escape != '\\' {
             current.recipe.push(format!("escape {}", self.file.escape));
@@ -76,6 +79,15 @@ impl Walk<'_> {
             location: node.stage.location.clone(),
         });
         self.envs.insert(index, (current.env, current.made_from));
+    }
+
+    /// Whether a chain of bases begins with a named context that is a folder.
+    fn is_on_folder(&self, base: &Base) -> bool {
+        match base {
+            Base::Context(_) => true,
+            Base::Stage(index) => self.is_on_folder(&self.stages.nodes[*index].base),
+            Base::Image(_) | Base::Scratch => false,
+        }
     }
 
     /// The environment that a stage begins with.
@@ -222,6 +234,13 @@ impl Walk<'_> {
             self.mount_source(current.index, from)
         });
         current.recipe.push(line);
+        if current.on_folder {
+            // A folder has no history, so BuildKit writes the steps into that of the image, as they are written in the file.
+            // Source: behaviour of BuildKit 0.13, seen by the differential test.
+            let span = instruction.location.span;
+            let text = instruction.location.source.text().get(span.start..span.start + span.length).unwrap_or_default();
+            current.recipe.push(format!("as written {text:?}"));
+        }
         current.steps.push(Step { instruction: done, from });
     }
 

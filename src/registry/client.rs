@@ -141,6 +141,7 @@ impl Client {
                 found: manifest.digest().to_string(),
             });
         }
+        self.0.manifests.keep(&manifest);
         Ok(Some(manifest))
     }
 
@@ -191,6 +192,7 @@ impl Client {
                 found: told.chars().take(80).collect(),
             });
         }
+        self.0.manifests.keep(manifest);
         Ok(Stored { refers: reply.headers().contains_key("oci-subject") })
     }
 

@@ -16,7 +16,7 @@ use super::transfer::read_back;
 use crate::digest::Digest;
 use crate::oci::{Contents, Descriptor, Manifest, RawManifest, media_type};
 
-/// The annotation of a record's manifest that says for which key tag it is: equal images may have several keys.
+/// The annotation of a record's manifest that says for which key tags it is, parted by blanks: equal images may have several keys.
 const KEY: &str = "dev.orchestrate.key";
 /// The largest record, compressed or not, in bytes.
 const MAX_RECORD: u64 = 256 * 1024 * 1024;
@@ -25,12 +25,12 @@ const LEVEL: u32 = 6;
 
 impl Repository {
     /// Attaches a record to the image `subject`: an artifact manifest that refers to it. Where the registry has no referrers API, and in a
-    /// layout, it also gets the tag `<key tag>.record`. Written and read back; the same record again changes nothing.
+    /// layout, it also gets the tag `<key tag>.record` for each of `key_tags`. Written and read back; the same record again changes nothing.
     ///
     /// # Errors
     /// If the registry refuses or cannot be reached, or the layout cannot be written to.
-    pub async fn attach_record(&self, subject: &Descriptor, key_tag: &str, record: &[u8]) -> Result<Digest, Error> {
-        self.attach_record_from(subject, key_tag, record, &[]).await
+    pub async fn attach_record(&self, subject: &Descriptor, key_tags: &[&str], record: &[u8]) -> Result<Digest, Error> {
+        self.attach_record_from(subject, key_tags, record, &[]).await
     }
 
     /// As [`attach_record`](Self::attach_record); `mount_from` are paths of repositories on the same host that may have the same record.
@@ -40,32 +40,55 @@ impl Repository {
     pub async fn attach_record_from(
         &self,
         subject: &Descriptor,
-        key_tag: &str,
+        key_tags: &[&str],
         record: &[u8],
         mount_from: &[String],
     ) -> Result<Digest, Error> {
         let (layer, config) = (Bytes::from(compress(record)), Bytes::from_static(b"{}"));
-        let manifest = record_manifest(subject, key_tag, &config, &layer);
-        for (blob, bytes) in [(&manifest.config, config), (&manifest.layers[0], layer)] {
-            self.ensure_blob(blob, &BlobSource::Bytes(bytes), mount_from).await?;
+        let manifest = record_manifest(subject, key_tags, &config, &layer);
+        self.ensure_blob(&manifest.config, &BlobSource::Bytes(config), mount_from).await?;
+        let (blob, source) = (&manifest.layers[0], BlobSource::Bytes(layer));
+        if mount_from.is_empty() {
+            // It names the time of the publication: it is never there.
+            self.send_blob(blob, &source).await?;
+        } else {
+            self.ensure_blob(blob, &source, mount_from).await?;
         }
         let raw = manifest.to_raw();
-        let stored = self.put_manifest(By::Digest(raw.digest()), &raw).await?;
+        let mut stored = false;
+        if !self.has_no_referrers()? {
+            stored = true;
+            if self.put_manifest(By::Digest(raw.digest()), &raw).await?.refers {
+                remember_referrers(self)?;
+                read_back(self, &raw).await?;
+                return Ok(raw.digest());
+            }
+        }
+        for tag in key_tags.iter().map(|tag| record_tag(tag)) {
+            match self.put_manifest(By::Tag(&tag), &raw).await {
+                Ok(_) => stored = true,
+                // Somebody else's record stands there, and tags cannot be written again: the list of referrers has ours.
+                Err(Error::Refused { .. }) if self.head_manifest(By::Tag(&tag)).await?.is_some() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !stored {
+            self.put_manifest(By::Digest(raw.digest()), &raw).await?;
+        }
         read_back(self, &raw).await?;
-        if stored.refers {
-            remember_referrers(self)?;
-            return Ok(raw.digest());
-        }
-        match self.put_manifest(By::Tag(&record_tag(key_tag)), &raw).await {
-            // Somebody else's record stands there, and tags cannot be written again: the list of referrers has ours.
-            Err(Error::Refused { .. }) if self.head_manifest(By::Tag(&record_tag(key_tag))).await?.is_some() => {}
-            put => drop(put?),
-        }
         if let Self::Remote { .. } = self {
             let entry = entry_of(&raw, media_type::RECORD, manifest.annotations.clone());
             self.list_referrer(subject.digest, entry).await?;
         }
         Ok(raw.digest())
+    }
+
+    /// Whether it is known already that the registry has no referrers API. A layout never has one.
+    fn has_no_referrers(&self) -> Result<bool, Error> {
+        Ok(match self {
+            Self::Remote { client, name } => client.0.host(&name.host)?.referrers.load(Relaxed) == 1,
+            Self::Layout(_) => true,
+        })
     }
 
     /// The image of which a record stands under the record tag of a key, where there is no referrers API: who published last, or is about to.
@@ -118,7 +141,7 @@ impl Repository {
     ) -> Result<Option<Vec<u8>>, Error> {
         let mut digests: Vec<Digest> = found
             .into_iter()
-            .filter(|entry| entry.annotations.get(KEY).is_none_or(|key| key == key_tag))
+            .filter(|entry| entry.annotations.get(KEY).is_none_or(|keys| names(keys, key_tag)))
             .map(|entry| entry.digest)
             .collect();
         digests.sort();
@@ -159,26 +182,31 @@ pub(super) async fn unpack(repository: &Repository, layer: &Descriptor) -> Resul
     }
 }
 
+/// Whether the annotation [`KEY`] names a key tag.
+fn names(keys: &str, key_tag: &str) -> bool {
+    keys.split(' ').any(|key| key == key_tag)
+}
+
 /// The tag of a record where there is no referrers API.
 fn record_tag(key_tag: &str) -> String {
     format!("{key_tag}.record")
 }
 
-fn record_manifest(subject: &Descriptor, key_tag: &str, config: &[u8], layer: &[u8]) -> Manifest {
+fn record_manifest(subject: &Descriptor, key_tags: &[&str], config: &[u8], layer: &[u8]) -> Manifest {
     let mut manifest = Manifest::image(
         Descriptor::of(media_type::EMPTY, config),
         vec![Descriptor::of(media_type::RECORD_GZIP, layer)],
     );
     manifest.artifact_type = Some(media_type::RECORD.to_owned());
     manifest.subject = Some(Descriptor::new(&subject.media_type, subject.digest, subject.size));
-    manifest.annotations.insert(KEY.to_owned(), key_tag.to_owned());
+    manifest.annotations.insert(KEY.to_owned(), key_tags.join(" "));
     manifest
 }
 
 /// The layer of a record's manifest, if that is one of `image` for `key_tag`.
 fn record_layer(manifest: &RawManifest, image: Digest, key_tag: &str) -> Option<Descriptor> {
     let Ok(Contents::Manifest(contents)) = manifest.contents() else { return None };
-    let of_key = contents.annotations.get(KEY).is_some_and(|key| key == key_tag);
+    let of_key = contents.annotations.get(KEY).is_some_and(|keys| names(keys, key_tag));
     of_key.then(|| record_layer_of_any_key(manifest, image)).flatten()
 }
 
@@ -228,8 +256,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let repository = Repository::layout(folder.path());
         let image = Descriptor::of(media_type::MANIFEST, b"image");
-        repository.attach_record(&image, "key-1", b"made from this").await.unwrap();
-        let again = repository.attach_record(&image, "key-1", b"made from this").await.unwrap();
+        repository.attach_record(&image, &["key-1"], b"made from this").await.unwrap();
+        let again = repository.attach_record(&image, &["key-1"], b"made from this").await.unwrap();
         assert_eq!(repository.tags().await.unwrap(), ["key-1.record"]);
         assert_eq!(repository.read_record(image.digest, "key-1").await.unwrap().unwrap(), b"made from this");
         assert_eq!(repository.read_record(image.digest, "key-2").await.unwrap(), None);

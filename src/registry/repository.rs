@@ -229,8 +229,35 @@ impl Repository {
         Ok(bytes.freeze())
     }
 
-    /// Makes sure that a blob is here: asks, else has it mounted from one of `mount_from` (paths of repositories on the same host) or
-    /// from where this process has put it before, else sends it.
+    /// A manifest that this process has read or written somewhere, by its digest: no request, and no word on whether it is still there.
+    pub fn known_manifest(&self, digest: &Digest) -> Option<RawManifest> {
+        match self {
+            Self::Remote { client, .. } => client.0.manifests.get(digest),
+            Self::Layout(_) => None,
+        }
+    }
+
+    /// Sends a blob without asking whether it is here, unless this process knows that it is.
+    ///
+    /// # Errors
+    /// As [`ensure_blob`](Self::ensure_blob).
+    pub async fn send_blob(&self, blob: &Descriptor, source: &BlobSource) -> Result<Arrival, Error> {
+        let Self::Remote { client, name } = self else { return self.ensure_blob(blob, source, &[]).await };
+        let mounts = client.0.host(&name.host)?.mounts.load(Relaxed);
+        let slot = client.0.presence.slot(name, blob.digest, mounts);
+        let mut known = slot.lock().await;
+        if known.contains(&name.path) {
+            return Ok(Arrival::Existing);
+        }
+        client.upload_blob(name, blob, source, None).await?;
+        known.insert(name.path.clone());
+        Ok(Arrival::Sent)
+    }
+
+    /// Makes sure that a blob is here: has it mounted from where this process has put it before or from one of `mount_from` (paths of
+    /// repositories on the same host), or finds it here, else sends it.
+    ///
+    /// To mount costs what to ask costs, so where a registry mounts, it is not asked first.
     ///
     /// # Errors
     /// If the registry refuses or cannot be reached, or the blob is not what its descriptor says.
@@ -256,15 +283,16 @@ impl Repository {
         if known.contains(&name.path) {
             return Ok(Arrival::Existing);
         }
-        if client.blob_exists(name, blob.digest).await? {
-            known.insert(name.path.clone());
-            return Ok(Arrival::Existing);
-        }
         let mut candidates: Vec<&String> = Vec::new();
         for candidate in known.iter().chain(mount_from) {
             if *candidate != name.path && !candidates.contains(&candidate) && candidates.len() < MOUNT_CANDIDATES {
                 candidates.push(candidate);
             }
+        }
+        let asked = candidates.is_empty() || !host.mounts.load(Relaxed);
+        if asked && client.blob_exists(name, blob.digest).await? {
+            known.insert(name.path.clone());
+            return Ok(Arrival::Existing);
         }
         let mut session = None;
         for candidate in candidates {
@@ -288,6 +316,13 @@ impl Repository {
             if !host.mounts.load(Relaxed) {
                 break;
             }
+        }
+        if !asked && client.blob_exists(name, blob.digest).await? {
+            if let Some(opened) = session {
+                client.cancel_upload(name, opened).await;
+            }
+            known.insert(name.path.clone());
+            return Ok(Arrival::Existing);
         }
         client.upload_blob(name, blob, source, session).await?;
         known.insert(name.path.clone());

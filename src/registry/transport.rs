@@ -18,7 +18,7 @@ use super::counters::{Counters, RequestKind};
 use super::credentials::Credentials;
 use super::error::Error;
 use super::http::client;
-use super::presence::Presence;
+use super::presence::{Manifests, Presence};
 use super::reply::{Reply, broken, idle, unreachable};
 use super::retry::{Attempts, Failure, GivenUp, Heal, Outage};
 use super::settings::Settings;
@@ -52,6 +52,7 @@ pub(super) struct Transport {
     pub(super) presence: Presence,
     /// The clouds' own APIs, by host.
     pub(super) controls: BTreeMap<String, Arc<dyn Control>>,
+    pub(super) manifests: Manifests,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     clients: Mutex<HashMap<String, reqwest::Client>>,
     plain: OnceLock<reqwest::Client>,
@@ -70,6 +71,7 @@ impl Transport {
             credentials,
             counters: Arc::default(),
             presence: Presence::default(),
+            manifests: Manifests::default(),
             hosts: Mutex::default(),
             clients: Mutex::default(),
             plain: OnceLock::new(),

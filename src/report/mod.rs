@@ -1,6 +1,7 @@
 //! stdout and stderr: plans, events and receipts as text for people, or as JSON. Nothing here decides anything.
 
 mod causes;
+mod doctor;
 mod functions;
 mod human;
 mod jsonl;
@@ -12,10 +13,11 @@ mod style;
 mod why;
 mod words;
 
+pub use doctor::{Check, Health, checks_json, checks_text};
 pub use human::Human;
 pub use jsonl::JsonLines;
 pub use plan::plan_text;
-pub use repositories::change_text;
+pub use repositories::{change_text, note_text};
 pub use storage::{PrunedRepository, SizedRepository, prune_json, prune_text, sizes_json, sizes_text};
 pub use style::Style;
 pub use why::differences_text;

@@ -59,7 +59,8 @@ pub fn change_text(change: &RepositoryChange) -> String {
     }
 }
 
-fn note_text(note: &RepositoryNote) -> String {
+/// Something to know.
+pub fn note_text(note: &RepositoryNote) -> String {
     match note {
         RepositoryNote::MayDelete { rule, keeps, patterns } => {
             let of = if patterns.is_empty() { String::new() } else { format!(" of {}", patterns.join(", ")) };

@@ -133,3 +133,25 @@ fn a_thousand_tags_are_the_end() {
     world.post("repository", &more(998));
     world.run(&["apply"]).expect(2).says("would have 1001 tags");
 }
+
+#[test]
+fn the_doctor_names_everything_that_is_in_the_way() {
+    let mut world = shop("");
+    world
+        .run(&["doctor"])
+        .expect(3)
+        .says("repository 123456789012.dkr.ecr.us-east-1.amazonaws.com/api: it does not exist");
+    let world_with_create = shop(", create: true");
+    let ran = world_with_create.run(&["doctor", "--json"]).expect(0);
+    let found: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let kinds: Vec<&str> =
+        found["checks"].as_array().unwrap().iter().map(|check| check["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["builder", "credentials", "clock", "registry", "registry", "repository"]);
+    untouched(&world_with_create);
+    world.nobody();
+    world
+        .run(&["doctor"])
+        .expect(3)
+        .says("bad      credentials private: there are no AWS credentials")
+        .says("skipped  plan");
+}

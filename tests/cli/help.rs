@@ -16,6 +16,7 @@ const COMMANDS: &[&str] = &[
     "run",
     "tag",
     "prune",
+    "doctor",
     "sizes",
     "schema",
     "completions",

@@ -61,7 +61,7 @@ async fn put(repository: &Repository, step: &Value) -> Digest {
         published: None,
         records: Vec::new(),
     };
-    repository.attach_record(&raw.descriptor(), &key.tag(), &document.to_bytes()).await.unwrap();
+    repository.attach_record(&raw.descriptor(), &[&key.tag()], &document.to_bytes()).await.unwrap();
     repository.put_manifest(By::Tag(&key.tag()), &raw).await.unwrap();
     raw.digest()
 }

@@ -183,9 +183,11 @@ impl Change {
     }
 }
 
-/// A step without its place in the stages.
-fn instruction(step: &str) -> &str {
-    step.split_once("] ").map_or(step, |(_, instruction)| instruction)
+/// A step without its place in the stages, and however it is written: words as JSON, with more blanks, or on two lines.
+fn instruction(step: &str) -> String {
+    let instruction = step.split_once("] ").map_or(step, |(_, instruction)| instruction);
+    let words = instruction.split(|c: char| c.is_whitespace() || "[]\",\\".contains(c)).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn made(shape: &Shape, root: &Path, salt: &str) -> Case {

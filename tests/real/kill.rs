@@ -11,25 +11,33 @@ use crate::proxy::{End, Side};
 use crate::registry::Tags;
 
 /// Where a run is killed: while this request of the publication is on one side of the registry.
-struct Point {
-    phase: Phase,
-    image: &'static str,
-    side: Side,
-    method: &'static str,
+#[derive(Clone, Copy, Debug)]
+pub struct Point {
+    /// The part of the image's publication in which the run is killed.
+    pub phase: Phase,
+    /// The image.
+    pub image: &'static str,
+    /// Whether the registry has done the request.
+    pub side: Side,
+    /// Its method.
+    pub method: &'static str,
     /// What the path begins with after `/v2/`, and what it goes on with somewhere.
-    path: (&'static str, &'static str),
+    pub path: (&'static str, &'static str),
     /// What the path must not have.
-    not: &'static str,
+    pub not: &'static str,
+    /// Which of the requests that fit, from 1.
+    pub nth: usize,
 }
 
-const fn point(
+/// The first request of an image's publication that fits.
+pub const fn point(
     phase: Phase,
     image: &'static str,
     side: Side,
     method: &'static str,
     path: (&'static str, &'static str),
 ) -> Point {
-    Point { phase, image, side, method, path, not: "\0" }
+    Point { phase, image, side, method, path, not: "\0", nth: 1 }
 }
 
 const PRIVATE: &str = "private/base-runtime/";
@@ -96,18 +104,21 @@ fn a_killed_run_goes_on_where_it_was() {
 }
 
 /// Kills a run while a request of the point is held; the event log proves the part of the run.
-fn killed_at_request(place: &Place, point: &Point) -> Events {
+pub fn killed_at_request(place: &Place, point: &Point) -> Events {
     let proxy = place.proxy.as_ref().unwrap();
-    let Point { method, path: (begin, more), not, .. } = *point;
+    let Point { method, path: (begin, more), not, nth, .. } = *point;
+    let count = AtomicUsize::new(0);
     proxy.hold(point.side, move |line| {
         let path = line.strip_prefix(method).and_then(|line| line.strip_prefix(" /v2/"));
-        path.and_then(|path| path.strip_prefix(begin)).is_some_and(|rest| rest.contains(more) && !rest.contains(not))
+        let rest = path.and_then(|path| path.strip_prefix(begin));
+        rest.is_some_and(|rest| rest.contains(more) && !rest.contains(not))
+            && count.fetch_add(1, Ordering::SeqCst) + 1 >= nth
     });
     let mut run = place.watch(&["apply", "--json"]);
     // A record's blobs go where the image's went, so the part of the run is waited for first.
     run.until(|kind| {
         matches!(kind, Kind::PhaseStarted { image, phase, at } if image.as_str() == point.image
-            && *phase == point.phase && at.ends_with(begin.trim_end_matches('/')))
+            && *phase == point.phase && (*phase == Phase::Build || at.ends_with(begin.trim_end_matches('/'))))
     });
     let line = proxy.held();
     let events = run.kill();

@@ -22,6 +22,7 @@ mod flags;
 mod interrupt;
 mod keys;
 mod kill;
+mod kills;
 mod read_only;
 mod rivals;
 mod saved_plan;

@@ -185,7 +185,9 @@ fn requests(mut client: &TcpStream, mut server: &TcpStream, state: &State, (line
             let first = buffer[..count].split(|byte| *byte == b'\r').next().unwrap_or_default();
             let first = String::from_utf8_lossy(first).into_owned();
             if !first.ends_with(" HTTP/1.1") {
-                return; // Docker tries TLS first, and takes a closed connection for a no.
+                // Docker tries TLS first, and takes the answer of a server without TLS for a no.
+                let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+                return;
             }
             line.lock().unwrap().clone_from(&first);
             state.meet(&first);

@@ -110,6 +110,10 @@ impl Registry {
     /// Every tag of every repository, each of which must resolve to a whole image: every manifest, config and layer is there and is what
     /// its digest says, and so is what a record refers to.
     pub fn whole(&self) -> Tags {
+        self.whole_where(|_| true)
+    }
+
+    fn whole_where(&self, fits: impl Fn(&str) -> bool) -> Tags {
         let (status, body) = self.real.get("/v2/_catalog?n=1000");
         assert_eq!(status, 200, "{body}");
         let mut found = Tags::new();
@@ -119,7 +123,7 @@ impl Registry {
                 continue; // Blobs alone: nothing is tagged yet.
             }
             let mut seen = BTreeSet::new();
-            for tag in strings(&body, "tags") {
+            for tag in strings(&body, "tags").into_iter().filter(|tag| fits(tag)) {
                 let digest = self.whole_manifest(&repository, &tag, &mut seen);
                 found.insert(format!("{repository}:{tag}"), digest);
             }
@@ -127,11 +131,16 @@ impl Registry {
         found
     }
 
-    /// As [`Self::whole`], without keys, records and lists of referrers.
+    /// As [`Self::whole`], without keys, records and lists of referrers in what it gives.
     pub fn whole_for_people(&self) -> Tags {
         let mut tags = self.whole();
         tags.retain(|reference, _| is_for_people(reference.rsplit_once(':').unwrap().1));
         tags
+    }
+
+    /// As [`Self::whole_for_people`], and looks at nothing else.
+    pub fn whole_for_people_alone(&self) -> Tags {
+        self.whole_where(is_for_people)
     }
 
     fn whole_manifest(&self, repository: &str, reference: &str, seen: &mut BTreeSet<Digest>) -> Digest {

@@ -8,6 +8,7 @@ use crate::functions::{Absent, Functions};
 use crate::plan::{AskRepository, RepositoryStep, SeenRepositories};
 use crate::project::{Project, RegistryKind};
 use crate::registry::{Control, Credentials};
+use crate::report::{Check, Health};
 
 /// No AWS.
 #[derive(Clone, Debug)]
@@ -45,6 +46,16 @@ impl Cloud {
     /// The credentials of Docker alone.
     pub fn credentials(&self, docker: Arc<dyn Credentials>, _: &[&Project]) -> Arc<dyn Credentials> {
         docker
+    }
+
+    /// Registries of AWS cannot be looked at.
+    pub async fn checks(&self, project: &Project) -> Vec<Check> {
+        match self.verify(&[project]).await {
+            Err(Failure::Message { message, help, .. }) => {
+                vec![Check::new("credentials", "", Health::Bad, message).help(help)]
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Nothing is seen.

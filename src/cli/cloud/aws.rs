@@ -1,6 +1,6 @@
 //! AWS, as the commands use it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::try_join_all;
@@ -13,6 +13,7 @@ use crate::functions::Functions;
 use crate::plan::{AskRepository, RepositoryStep, SeenRepositories};
 use crate::project::{AwsLogin, Project, Registry, RegistryKind};
 use crate::registry::{Control, Credentials};
+use crate::report::{Check, Health};
 
 /// AWS: nothing is read or asked before it is needed.
 #[derive(Clone, Debug)]
@@ -41,16 +42,20 @@ impl Cloud {
     /// # Errors
     /// There are no credentials, they are no longer good, or they are of another account.
     pub async fn verify(&self, projects: &[&Project]) -> Result<(), Failure> {
-        let declared = projects.iter().flat_map(|project| project.registries.values());
-        for registry in declared {
-            let RegistryKind::Ecr { region, account: Some(account), login, cross_account, .. } = &registry.kind else {
-                continue;
-            };
-            let session = self.aws.session(login).await.map_err(failure)?;
-            let identity = session.identity(region).await.map_err(failure)?;
-            if identity.account != *account && !cross_account {
-                return Err(other_account(registry, account, login, &identity.account));
-            }
+        for registry in projects.iter().flat_map(|project| project.registries.values()) {
+            self.verify_one(registry).await?;
+        }
+        Ok(())
+    }
+
+    async fn verify_one(&self, registry: &Registry) -> Result<(), Failure> {
+        let RegistryKind::Ecr { region, account: Some(account), login, cross_account, .. } = &registry.kind else {
+            return Ok(());
+        };
+        let session = self.aws.session(login).await.map_err(failure)?;
+        let identity = session.identity(region).await.map_err(failure)?;
+        if identity.account != *account && !cross_account {
+            return Err(other_account(registry, account, login, &identity.account));
         }
         Ok(())
     }
@@ -79,7 +84,54 @@ impl Cloud {
     }
 }
 
+/// AWS takes requests whose time differs from its own by no more than this many seconds.
+///
+/// Source: "Signature Version 4", IAM user guide.
+const CLOCK_BOUND: i64 = 5 * 60;
+
 impl Cloud {
+    /// Whether there are credentials for every registry of AWS, and whether the clock is right.
+    pub async fn checks(&self, project: &Project) -> Vec<Check> {
+        let mut checks = Vec::new();
+        let mut seen = BTreeSet::new();
+        for registry in project.registries.values() {
+            let (login, region) = match &registry.kind {
+                RegistryKind::Ecr { login, region, .. } => (login, region.as_str()),
+                RegistryKind::EcrPublic { login, .. } => (login, ""),
+                _ => continue,
+            };
+            let name = registry.name.as_str();
+            let found = async { Ok(self.aws.session(login).await?.identity(region).await?.clone()) };
+            checks.push(match found.await.map_err(|error: Error| failure(error)) {
+                Err(Failure::Message { message, help, .. }) => {
+                    Check::new("credentials", name, Health::Bad, message).help(help)
+                }
+                Err(Failure::Problems(_)) => continue,
+                Ok(identity) => match self.verify_one(registry).await {
+                    Err(Failure::Message { message, help, .. }) => {
+                        Check::new("credentials", name, Health::Bad, message).help(help)
+                    }
+                    _ if !seen.insert((login, identity.arn.clone())) => continue,
+                    _ => Check::new("credentials", name, Health::Good, format!("{} ({login})", identity.arn)),
+                },
+            });
+        }
+        if let Some(ahead) = self.aws.calls().ahead() {
+            let (health, help) = match ahead.abs() {
+                0..60 => (Health::Good, None),
+                60..CLOCK_BOUND => (Health::Odd, Some("set the clock of this machine")),
+                _ => (Health::Bad, Some("set the clock of this machine; AWS takes 5 minutes of difference at most")),
+            };
+            let said = match ahead {
+                -59..60 => "it agrees with that of AWS".to_owned(),
+                ahead if ahead > 0 => format!("it is {ahead} s ahead of that of AWS"),
+                behind => format!("it is {} s behind that of AWS", -behind),
+            };
+            checks.push(Check::new("clock", "", health, said).help(help.map(str::to_owned)));
+        }
+        checks
+    }
+
     /// What the repositories of a plan are like.
     ///
     /// # Errors

@@ -19,6 +19,14 @@ pub async fn identified(settings: &Settings, command: &Command) -> Result<Settin
     let (asks, from) = match command {
         Command::Init | Command::Schema(_) | Command::Completions(_) => return Ok(settings),
         Command::Check(_) | Command::Show | Command::Graph => (false, None),
+        Command::Doctor(_) => {
+            // What is wrong with the credentials is one finding of several.
+            if needed(&settings, None) {
+                let account = settings.cloud.account().await;
+                settings.account = Some(account.unwrap_or_else(|_| NO_ACCOUNT.to_owned()));
+            }
+            return Ok(settings);
+        }
         Command::Plan(arguments) => (true, from(&arguments.choose)),
         Command::Apply(arguments) => (true, from(&arguments.choose)),
         _ => (true, None),

@@ -4,6 +4,7 @@ mod apply;
 mod check;
 #[cfg(all(test, feature = "aws"))]
 mod deploy_tests;
+mod doctor;
 mod init;
 mod inputs;
 mod load;
@@ -26,6 +27,7 @@ mod why;
 
 pub use apply::apply;
 pub use check::check;
+pub use doctor::doctor;
 pub use init::init;
 pub use inputs::inputs;
 pub use load::{load_image, run_image};

@@ -172,7 +172,7 @@ impl Shop {
             let document =
                 Document::new(image, raw.digest(), None, &prints.collect(), &std::collections::BTreeMap::new());
             let document = Document { published: Some(LONG_AGO), ..document };
-            repository.attach_record(&raw.descriptor(), &tag, &document.to_bytes()).await.unwrap();
+            repository.attach_record(&raw.descriptor(), &[&tag], &document.to_bytes()).await.unwrap();
         }
         repository.put_manifest(By::Tag(&tag), &raw).await.unwrap();
         raw.digest()

@@ -65,7 +65,7 @@ pub(crate) enum Untag {
 }
 
 /// How a mount is answered.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mounts {
     Yes,
     /// 202 with an upload, as ECR does unless told otherwise.

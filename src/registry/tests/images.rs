@@ -98,6 +98,43 @@ async fn a_copy_on_one_host_sends_no_byte_and_to_another_streams() {
 }
 
 #[tokio::test]
+async fn what_may_be_mounted_is_not_asked_for_first() {
+    for (mounts, heads) in [(Mounts::Yes, 0), (Mounts::Upload, 3)] {
+        let (registry, client, from) = start(Options { mounts, ..Options::default() }).await;
+        let folder = Folder::new();
+        let image = folder.image(&[(1, 1000), (2, 1000)]).await;
+        push_image(&from, &folder.store, &image, &[], 1).await.unwrap();
+        let before = client.counters().of(RequestKind::BlobHead);
+        let to = Repository::remote(&client, at(&registry, "prod/app"));
+        copy_image(&from, &to, &image, 1).await.unwrap();
+        assert_eq!(client.counters().of(RequestKind::BlobHead) - before, heads, "{mounts:?}");
+        assert!(registry.state().uploads.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn one_record_stands_for_two_keys() {
+    for referrers in [true, false] {
+        let (registry, client, repository) = start(Options { referrers, ..Options::default() }).await;
+        let folder = Folder::new();
+        let image = folder.image(&[(1, 10)]).await;
+        push_image(&repository, &folder.store, &image, &[], 4).await.unwrap();
+        let image = repository.known_manifest(&image).unwrap().descriptor();
+        for _ in 0..2 {
+            let before = client.counters().of(RequestKind::ManifestPut);
+            repository.attach_record(&image, &["key-1", "key-2"], b"made from this").await.unwrap();
+            let puts = client.counters().of(RequestKind::ManifestPut) - before;
+            assert!(puts <= if referrers { 1 } else { 4 }, "{puts}");
+        }
+        let cold = Repository::remote(&anonymous(), at(&registry, "team/app"));
+        for key in ["key-1", "key-2"] {
+            assert_eq!(cold.read_record(image.digest, key).await.unwrap().unwrap(), b"made from this");
+        }
+        assert_eq!(cold.read_record(image.digest, "key-").await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
 async fn retagging_is_one_request() {
     let (_registry, client, repository) = start(Options::default()).await;
     let folder = Folder::new();
@@ -121,8 +158,8 @@ async fn records_are_found_by_referrers_or_by_their_tag() {
         push_image(&repository, &folder.store, &digest, &[], 4).await.unwrap();
         let image = repository.head_manifest(By::Digest(digest)).await.unwrap().unwrap();
         assert_eq!(repository.read_record(digest, "key-1").await.unwrap(), None);
-        repository.attach_record(&image, "key-1", b"one").await.unwrap();
-        repository.attach_record(&image, "key-2", b"two").await.unwrap();
+        repository.attach_record(&image, &["key-1"], b"one").await.unwrap();
+        repository.attach_record(&image, &["key-2"], b"two").await.unwrap();
         // Where there is no API, the list of referrers is kept under a tag, as the specification lays down.
         let list = format!("sha256-{}", digest.hex());
         let tags: &[&str] = if referrers { &[] } else { &["key-1.record", "key-2.record", &list] };
@@ -152,14 +189,14 @@ async fn a_forged_record_counts_as_absent() {
         push_image(&repository, &folder.store, &image, &[], 4).await.unwrap();
     }
     let image = repository.head_manifest(By::Digest(other)).await.unwrap().unwrap();
-    repository.attach_record(&image, "key-1", b"of another image").await.unwrap();
+    repository.attach_record(&image, &["key-1"], b"of another image").await.unwrap();
     assert_eq!(repository.read_record(good, "key-1").await.unwrap(), None);
     let manifest = folder.store.manifest(&good).await.unwrap().unwrap();
     repository.put_manifest(By::Tag("key-2.record"), &manifest).await.unwrap();
     assert_eq!(repository.read_record(good, "key-2").await.unwrap(), None, "an image is no record");
 
     let image = repository.head_manifest(By::Digest(good)).await.unwrap().unwrap();
-    repository.attach_record(&image, "key-3", b"sound").await.unwrap();
+    repository.attach_record(&image, &["key-3"], b"sound").await.unwrap();
     for blob in registry.state().repositories.get_mut("team/app").unwrap().blobs.values_mut() {
         blob.reverse();
     }

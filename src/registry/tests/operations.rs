@@ -53,8 +53,8 @@ pub(super) async fn all_operations(client: &Client, name: &RepositoryName, mount
     client.upload_blob(&second, &wrong, &BlobSource::Bytes(late.into()), None).await.unwrap_err();
 
     let image = client.head_manifest(name, By::Digest(index)).await.unwrap().unwrap();
-    repository.attach_record(&image, "key-1", b"made from this").await.unwrap();
-    repository.attach_record(&image, "key-1", b"made from this").await.unwrap();
+    repository.attach_record(&image, &["key-1"], b"made from this").await.unwrap();
+    repository.attach_record(&image, &["key-1"], b"made from this").await.unwrap();
     assert_eq!(repository.read_record(index, "key-1").await.unwrap().unwrap(), b"made from this");
     assert_eq!(repository.read_record(amd, "key-1").await.unwrap(), None);
 
@@ -103,7 +103,7 @@ async fn skopeo_reads_a_layout() {
     push_image(&layout, &folder.store, &image, &[], 4).await.unwrap();
     let manifest = layout.get_manifest(By::Digest(image)).await.unwrap().unwrap();
     layout.put_manifest(By::Tag("v1"), &manifest).await.unwrap();
-    layout.attach_record(&manifest.descriptor(), "key-1", b"made from this").await.unwrap();
+    layout.attach_record(&manifest.descriptor(), &["key-1"], b"made from this").await.unwrap();
     let reference = format!("oci:{}:v1", root.path().display());
     let inspected = std::process::Command::new("skopeo").args(["inspect", "--raw", &reference]).output();
     let Ok(inspected) = inspected else {
