@@ -89,7 +89,7 @@ pub struct TagReceipt {
 }
 
 /// What became of a function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FunctionOutcome {
     /// It runs what it ran, as it should.

@@ -14,6 +14,7 @@ mod why;
 mod words;
 
 pub use doctor::{Check, Health, checks_json, checks_text};
+pub use functions::function_blocker_text;
 pub use human::Human;
 pub use jsonl::JsonLines;
 pub use plan::plan_text;

@@ -61,9 +61,18 @@ impl World {
 
     /// With registries of `ACCOUNT/REGION`.
     pub fn with_registries(registries: &[&str]) -> Self {
+        Self::started(registries, &[])
+    }
+
+    /// The same; what the server does not play itself is passed to the one at this address.
+    pub fn passing(registries: &[&str], url: &str) -> Self {
+        Self::started(registries, &["--pass", url])
+    }
+
+    fn started(registries: &[&str], more: &[&str]) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/aws/server.py");
         let mut command = Command::new("python3");
-        command.arg(script).args(registries.iter().flat_map(|registry| ["--private", *registry]));
+        command.arg(script).args(registries.iter().flat_map(|registry| ["--private", *registry])).args(more);
         let mut server = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

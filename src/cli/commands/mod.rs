@@ -5,6 +5,7 @@ mod check;
 #[cfg(all(test, feature = "aws"))]
 mod deploy_tests;
 mod doctor;
+mod function_checks;
 mod init;
 mod inputs;
 mod load;
