@@ -1,6 +1,7 @@
 //! The services around Lambda, as far as deploying needs them.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::state::{ACCOUNT, State};
 use super::{Answer, Request};
@@ -127,15 +128,39 @@ pub(super) async fn ecr(request: &Request, registry: Option<&str>) -> Answer {
             let entry = json!({ "authorizationToken": "QVdTOnRva2Vu", "expiresAt": 4_000_000_000_u64 });
             Answer::json(200, &json!({ "authorizationData": [entry] }))
         }
-        "DescribeRepositories" => Answer::json(200, &json!({ "repositories": [] })),
+        "DescribeRepositories" => {
+            let told = |name: &Value| {
+                let name = name.as_str().unwrap_or_default();
+                json!({
+                    "repositoryName": name,
+                    "registryId": ACCOUNT,
+                    "repositoryArn": format!("arn:aws:ecr:us-east-1:{ACCOUNT}:repository/{name}"),
+                    "repositoryUri": format!("{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/{name}"),
+                    "imageTagMutability": "MUTABLE",
+                })
+            };
+            let all: Vec<Value> = body["repositoryNames"].as_array().into_iter().flatten().map(told).collect();
+            Answer::json(200, &json!({ "repositories": all }))
+        }
+        "DescribeImages" => Answer::error(400, "ImageNotFoundException", "there is no such image"),
+        "GetRepositoryPolicy" => Answer::error(400, "RepositoryPolicyNotFoundException", "it has no policy"),
+        "GetLifecyclePolicy" => Answer::error(400, "LifecyclePolicyNotFoundException", "it has no rules"),
         other => Answer::error(400, "UnknownOperationException", other),
     }
 }
 
 async fn digest_of(registry: &str, repository: &str, tag: &str) -> Option<String> {
-    let url = format!("http://{registry}/v2/{repository}/manifests/{tag}");
-    let client = reqwest::Client::builder().no_proxy().build().ok()?;
-    let answer = client.head(url).header("Accept", crate::oci::media_type::ACCEPT).send().await.ok()?;
-    let digest = answer.headers().get("docker-content-digest")?.to_str().ok()?.to_owned();
-    answer.status().is_success().then_some(digest)
+    let mut stream = tokio::net::TcpStream::connect(registry).await.ok()?;
+    let accept = crate::oci::media_type::ACCEPT;
+    let head = format!("HEAD /v2/{repository}/manifests/{tag} HTTP/1.1\r\nHost: {registry}\r\nAccept: {accept}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.ok()?;
+    let mut lines = BufReader::new(stream).lines();
+    let status = lines.next_line().await.ok()??;
+    while let Some(line) = lines.next_line().await.ok()?.filter(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(": ")?;
+        if status.contains(" 200 ") && name.eq_ignore_ascii_case("docker-content-digest") {
+            return Some(value.to_owned());
+        }
+    }
+    None
 }
