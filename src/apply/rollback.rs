@@ -25,6 +25,8 @@ pub struct Rollback<'a> {
     pub functions: &'a dyn Functions,
     /// Where events go.
     pub events: &'a Events,
+    /// Counts requests and calls so far.
+    pub calls: &'a (dyn Fn() -> BTreeMap<String, u64> + Sync),
 }
 
 /// A tag that can be put back.
@@ -54,7 +56,6 @@ impl Rollback<'_> {
             functions: Vec::new(),
             moves: Vec::new(),
             requests: BTreeMap::new(),
-            calls: BTreeMap::new(),
         };
         match self.ready(receipt).await {
             Err(failures) => {
@@ -65,7 +66,7 @@ impl Rollback<'_> {
             }
             Ok((tags, functions)) => self.put_back(tags, functions, &mut after).await,
         }
-        after.calls = self.functions.calls();
+        after.requests = (self.calls)();
         self.events.send(Kind::RunFinished { receipt: after.clone() });
         after
     }

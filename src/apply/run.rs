@@ -238,7 +238,8 @@ impl State {
         };
         let images = shared.plan.images.iter().map(|step| self.image_receipt(step)).collect();
         let counted = shared.work.client.counters().counts().requests;
-        let requests = counted.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect();
+        let counted = counted.into_iter().map(|(kind, count)| (kind.to_owned(), count));
+        let requests = counted.chain((shared.work.calls)()).collect();
         let commit = shared.plan.commit.as_ref().map(|commit| commit.id.clone());
         let mut functions = self.functions.clone();
         functions.extend(functions::standing(shared, &self.functions));
@@ -251,7 +252,6 @@ impl State {
             functions,
             moves: self.moves.clone(),
             requests,
-            calls: shared.work.functions.calls(),
         }
     }
 

@@ -41,7 +41,12 @@ pub struct Work {
     pub history: Arc<History>,
     /// What may be written.
     pub rules: Rules,
+    /// Counts the calls of a cloud's API that were made so far, by action.
+    pub calls: CountCalls,
 }
+
+/// Counts calls, by action.
+pub type CountCalls = Box<dyn Fn() -> BTreeMap<String, u64> + Send + Sync>;
 
 /// What a run may write.
 #[derive(Clone, Copy, Debug, Default)]

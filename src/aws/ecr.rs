@@ -1,17 +1,16 @@
 //! Amazon ECR, private: images in bulk.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_ecr::types::{ImageFailure, ImageFailureCode, ImageIdentifier};
 
+use super::batch::{AT_ONCE, Batches};
 use super::client::{HOME_REGION, Session};
 use super::error::{Call, Error, failed};
 use super::host::EcrHost;
 use crate::oci::media_type;
 use crate::registry::{Doomed, Held, Secret, TagDigests};
 
-/// How many images one call may name.
-///
-/// Source: BatchGetImage and BatchDeleteImage, Amazon ECR API reference.
-const AT_ONCE: usize = 100;
 /// How many images one page of a list has at most.
 const PAGE: i32 = 1000;
 
@@ -62,35 +61,55 @@ impl Ecr {
     pub async fn digests(&self, repository: &str, tags: &[String]) -> Result<TagDigests, Error> {
         let mut found = TagDigests::new();
         for part in tags.chunks(AT_ONCE) {
-            let ids = part.iter().map(|tag| ImageIdentifier::builder().image_tag(tag).build()).collect();
-            let call = || self.call("ecr:BatchGetImage", repository);
-            let answer = self
-                .client
-                .batch_get_image()
-                .registry_id(&self.host.account)
-                .repository_name(repository)
-                .set_image_ids(Some(ids))
-                .set_accepted_media_types(Some(media_type::ACCEPT.split(", ").map(str::to_owned).collect()))
-                .send()
-                .await;
-            let answer = match answer.map_err(|error| failed(call(), error)) {
-                Err(error) if error.is("RepositoryNotFoundException") => return Ok(TagDigests::new()),
-                other => other?,
-            };
-            for image in answer.images.unwrap_or_default() {
-                let id = image.image_id;
-                let tag = id.as_ref().and_then(|id| id.image_tag.clone());
-                let digest = id.and_then(|id| id.image_digest?.parse().ok());
-                if let (Some(tag), Some(digest)) = (tag, digest) {
-                    found.insert(tag, digest);
+            let mut pending: BTreeSet<String> = part.iter().cloned().collect();
+            while !pending.is_empty() {
+                let before = pending.len();
+                let Some((there, absent)) = self.some_digests(repository, &pending).await? else {
+                    return Ok(TagDigests::new());
+                };
+                // What is not answered, because another tag of the same image was, is asked again.
+                pending.retain(|tag| !there.contains_key(tag) && !absent.contains(tag));
+                found.extend(there);
+                if pending.len() == before {
+                    let call = self.call("ecr:BatchGetImage", repository);
+                    return Err(Error::Nonsense { call, why: "it says nothing of what was asked".to_owned() });
                 }
-            }
-            let failures = answer.failures.unwrap_or_default();
-            if let Some(other) = failures.iter().find(|failure| !is_absent(failure)) {
-                return Err(refused(call(), other));
             }
         }
         Ok(found)
+    }
+
+    /// One call: where tags point, and which do not exist; `None` if the repository does not.
+    async fn some_digests(
+        &self,
+        repository: &str,
+        tags: &BTreeSet<String>,
+    ) -> Result<Option<(TagDigests, BTreeSet<String>)>, Error> {
+        let ids = tags.iter().map(|tag| ImageIdentifier::builder().image_tag(tag).build()).collect();
+        let call = || self.call("ecr:BatchGetImage", repository);
+        let answer = self
+            .client
+            .batch_get_image()
+            .registry_id(&self.host.account)
+            .repository_name(repository)
+            .set_image_ids(Some(ids))
+            .set_accepted_media_types(Some(media_type::ACCEPT.split(", ").map(str::to_owned).collect()))
+            .send()
+            .await;
+        let answer = match answer.map_err(|error| failed(call(), error)) {
+            Err(error) if error.is("RepositoryNotFoundException") => return Ok(None),
+            other => other?,
+        };
+        let images = answer.images.unwrap_or_default().into_iter().filter_map(|image| image.image_id);
+        let there = images.filter_map(|id| Some((id.image_tag?, id.image_digest?.parse().ok()?))).collect();
+        let mut absent = BTreeSet::new();
+        for failure in answer.failures.unwrap_or_default() {
+            if !is_absent(&failure) {
+                return Err(refused(call(), &failure));
+            }
+            absent.extend(failure.image_id.and_then(|id| id.image_tag));
+        }
+        Ok(Some((there, absent)))
     }
 
     /// Everything in a repository; `None` if it does not exist.
@@ -122,34 +141,17 @@ impl Ecr {
         Ok(Some(held))
     }
 
-    /// Deletes images and tags; gives how many of them there were. What an index still refers to is tried once more when the rest is gone.
+    /// Deletes images and tags; gives how many of them there were.
     ///
     /// # Errors
-    /// A call failed, or ECR keeps an image for another reason than that something refers to it.
+    /// A call failed, or ECR keeps an image.
     pub async fn delete(&self, repository: &str, what: &[Doomed]) -> Result<usize, Error> {
-        let mut again: Vec<ImageIdentifier> = Vec::new();
-        let mut gone = 0;
-        let ids: Vec<ImageIdentifier> = what.iter().map(identifier).collect();
-        for part in ids.chunks(AT_ONCE) {
-            let (deleted, referenced) = self.delete_some(repository, part.to_vec()).await?;
-            gone += deleted;
-            again.extend(referenced);
+        let mut batches = Batches::new(what.iter().map(identifier).collect());
+        while let Some(ids) = batches.next() {
+            let (deleted, referenced) = self.delete_some(repository, ids).await?;
+            batches.done(deleted, referenced);
         }
-        for part in again.chunks(AT_ONCE) {
-            let (deleted, referenced) = self.delete_some(repository, part.to_vec()).await?;
-            gone += deleted;
-            if let Some(still) = referenced.first() {
-                let digest = still.image_digest.as_deref().unwrap_or("an image");
-                let why = format!("{digest} belongs to an index that stays");
-                return Err(Error::Refused {
-                    call: self.call("ecr:BatchDeleteImage", repository),
-                    code: ImageFailureCode::ImageReferencedByManifestList.as_str().to_owned(),
-                    said: why,
-                    request: "answered in part".to_owned(),
-                });
-            }
-        }
-        Ok(gone)
+        batches.finish(self.call("ecr:BatchDeleteImage", repository))
     }
 
     /// One call; gives how many were deleted, and what something refers to.

@@ -2,15 +2,12 @@
 
 use aws_sdk_ecrpublic::types::{ImageFailure, ImageFailureCode, ImageIdentifier};
 
+use super::batch::Batches;
 use super::client::{HOME_REGION, Session};
 use super::ecr::Token;
 use super::error::{Call, Error, failed};
 use crate::registry::{Doomed, Held, Secret};
 
-/// How many images one call may name.
-///
-/// Source: BatchDeleteImage, Amazon ECR Public API reference.
-const AT_ONCE: usize = 100;
 /// How many images one page of a list has at most.
 const PAGE: i32 = 1000;
 
@@ -79,26 +76,41 @@ impl EcrPublic {
     /// # Errors
     /// A call failed, or ECR keeps an image.
     pub async fn delete(&self, repository: &str, what: &[Doomed]) -> Result<usize, Error> {
-        let mut gone = 0;
-        for part in what.chunks(AT_ONCE) {
-            let ids = part.iter().map(identifier).collect();
-            let call = || Self::call("ecr-public:BatchDeleteImage", repository);
-            let answer =
-                self.client.batch_delete_image().repository_name(repository).set_image_ids(Some(ids)).send().await;
-            let answer = match answer.map_err(|error| failed(call(), error)) {
-                Err(error) if error.is("RepositoryNotFoundException") => return Ok(0),
-                other => other?,
-            };
-            let failures = answer.failures.unwrap_or_default();
-            if let Some(failure) = failures.iter().find(|failure| !is_absent(failure)) {
-                let code = failure.failure_code.as_ref().map_or("an error without a code", ImageFailureCode::as_str);
-                let said = failure.failure_reason.clone().unwrap_or_default();
-                let request = "answered in part".to_owned();
-                return Err(Error::Refused { call: call(), code: code.to_owned(), said, request });
-            }
-            gone += answer.image_ids.unwrap_or_default().len();
+        let mut batches = Batches::new(what.iter().map(identifier).collect());
+        while let Some(ids) = batches.next() {
+            let (deleted, referenced) = self.delete_some(repository, ids).await?;
+            batches.done(deleted, referenced);
         }
-        Ok(gone)
+        batches.finish(Self::call("ecr-public:BatchDeleteImage", repository))
+    }
+
+    /// One call; gives how many were deleted, and what something refers to.
+    async fn delete_some(
+        &self,
+        repository: &str,
+        ids: Vec<ImageIdentifier>,
+    ) -> Result<(usize, Vec<ImageIdentifier>), Error> {
+        let call = || Self::call("ecr-public:BatchDeleteImage", repository);
+        let request = self.client.batch_delete_image().repository_name(repository);
+        let answer = request.set_image_ids(Some(ids)).send().await;
+        let answer = match answer.map_err(|error| failed(call(), error)) {
+            Err(error) if error.is("RepositoryNotFoundException") => return Ok((0, Vec::new())),
+            other => other?,
+        };
+        let mut referenced = Vec::new();
+        for failure in answer.failures.unwrap_or_default() {
+            match &failure.failure_code {
+                Some(ImageFailureCode::ImageReferencedByManifestList) => referenced.extend(failure.image_id),
+                _ if is_absent(&failure) => {}
+                code => {
+                    let code = code.as_ref().map_or("an error without a code", ImageFailureCode::as_str).to_owned();
+                    let said = failure.failure_reason.unwrap_or_default();
+                    let request = "answered in part".to_owned();
+                    return Err(Error::Refused { call: call(), code, said, request });
+                }
+            }
+        }
+        Ok((answer.image_ids.unwrap_or_default().len(), referenced))
     }
 }
 

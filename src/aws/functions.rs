@@ -205,8 +205,4 @@ impl crate::functions::Functions for AwsFunctions {
             Ok(used)
         })
     }
-
-    fn calls(&self) -> BTreeMap<String, u64> {
-        self.aws.calls().made().into_iter().map(|call| (call.action, call.count)).collect()
-    }
 }

@@ -11,6 +11,7 @@
 //! services' API references.
 
 mod agentcore;
+mod batch;
 mod calls;
 mod client;
 mod control;

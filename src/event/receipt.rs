@@ -63,11 +63,8 @@ pub struct Receipt {
     /// Tags that this run moved, in order: what `apply --rollback` puts back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<TagReceipt>,
-    /// Requests to registries, by kind.
+    /// Requests to registries by kind, and calls to AWS by action (`ecr:PutImage`).
     pub requests: BTreeMap<String, u64>,
-    /// Calls to AWS, by what IAM calls each.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub calls: BTreeMap<String, u64>,
 }
 
 /// A tag that a run moved.

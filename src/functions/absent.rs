@@ -1,7 +1,5 @@
 //! The program was built without AWS.
 
-use std::collections::BTreeMap;
-
 use super::{Answer, Deployed, FunctionError, Functions, InUse, Look, Order, Rehearsed};
 use crate::plan::ObservedFunctions;
 use crate::project::{AwsLogin, Deployment};
@@ -35,9 +33,5 @@ impl Functions for Absent {
 
     fn in_use<'a>(&'a self, _: &'a AwsLogin, _: &'a str) -> Answer<'a, Vec<InUse>> {
         refused()
-    }
-
-    fn calls(&self) -> BTreeMap<String, u64> {
-        BTreeMap::new()
     }
 }

@@ -4,7 +4,6 @@
 mod absent;
 mod order;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 
@@ -91,7 +90,4 @@ pub trait Functions: Send + Sync {
 
     /// Every image that runs, or that a version or an alias could run, in a region.
     fn in_use<'a>(&'a self, login: &'a AwsLogin, region: &'a str) -> Answer<'a, Vec<InUse>>;
-
-    /// The calls made so far, by what IAM calls each.
-    fn calls(&self) -> BTreeMap<String, u64>;
 }

@@ -18,7 +18,8 @@ fn documented(heading: &str) -> BTreeSet<String> {
             match &statement["Action"] {
                 Value::String(action) => drop(actions.insert(action.clone())),
                 list => {
-                    actions.extend(list.as_array().unwrap().iter().map(|action| action.as_str().unwrap().to_owned()))
+                    let list = list.as_array().unwrap().iter();
+                    actions.extend(list.map(|action| action.as_str().unwrap().to_owned()));
                 }
             }
         }

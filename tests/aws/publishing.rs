@@ -139,6 +139,9 @@ fn a_hundred_images_are_planned_with_ten_calls() {
     world.run(&["plan", "--exit-code"]).expect(0);
     let (calls, requests) = (world.calls(), world.requests());
     assert!(calls.len() + requests.len() <= 10, "{calls:?} {requests:?}");
+    // Several tags of one image may be answered as one.
+    world.set(&json!({ "one_for_each_image": true }));
+    world.run(&["plan", "--exit-code"]).expect(0);
 }
 
 #[test]
@@ -198,4 +201,25 @@ fn the_account_is_asked_for_where_something_depends_on_it() {
     world.run(&["plan"]).expect(0).says("123456789012.dkr.ecr.us-east-1.amazonaws.com/api");
     let asked = world.calls().iter().filter(|call| *call == "sts:GetCallerIdentity").count();
     assert_eq!(asked, 1, "once in a run");
+}
+
+#[test]
+fn registries_with_a_private_authority() {
+    let mut world = World::with_tls();
+    shop(&world, CREATE);
+    world.run(&["apply"]).expect(0);
+    world.run(&["plan", "--exit-code"]).expect(0);
+    world.environment.remove("SSL_CERT_FILE");
+    world.run(&["plan"]).expect(3);
+}
+
+#[test]
+fn the_receipt_counts_the_calls() {
+    let world = World::new();
+    shop(&world, CREATE);
+    world.run(&["apply"]).expect(0);
+    let receipt = std::fs::read_to_string(world.root().join(".orchestrate/receipt.json")).unwrap();
+    let receipt: Value = serde_json::from_str(&receipt).unwrap();
+    assert_eq!(receipt["requests"]["ecr:CreateRepository"], 1);
+    assert!(receipt["requests"]["ecr:GetAuthorizationToken"].as_u64() >= Some(1));
 }

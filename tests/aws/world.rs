@@ -61,18 +61,53 @@ impl World {
 
     /// With registries of `ACCOUNT/REGION`.
     pub fn with_registries(registries: &[&str]) -> Self {
-        Self::started(registries, &[])
+        Self::started(registries, None, None)
     }
 
     /// The same; what the server does not play itself is passed to the one at this address.
     pub fn passing(registries: &[&str], url: &str) -> Self {
-        Self::started(registries, &["--pass", url])
+        Self::started(registries, None, Some(url))
     }
 
-    fn started(registries: &[&str], more: &[&str]) -> Self {
+    /// Its registries speak TLS, with an authority of their own that the program is told about.
+    pub fn with_tls() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let openssl = |arguments: &[&str]| {
+            let output = Command::new("openssl").args(arguments).current_dir(folder.path()).output();
+            let output = output.expect("openssl makes certificates: scripts/install-test-tools aws installs it");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+        let authority = ["req", "-x509", "-days", "2", "-subj", "/CN=test", "-keyout", "ca.key", "-out", "ca.crt"];
+        openssl(&[&authority[..], &key[..]].concat());
+        let server = ["req", "-subj", "/CN=127.0.0.1", "-keyout", "server.key", "-out", "server.csr"];
+        openssl(&[&server[..], &key[..]].concat());
+        std::fs::write(folder.path().join("names"), "subjectAltName=IP:127.0.0.1").unwrap();
+        let sign =
+            "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt";
+        openssl(&sign.split(' ').collect::<Vec<_>>());
+        let mut world = Self::started(&["123456789012/us-east-1"], Some(folder.path()), None);
+        let authority = std::fs::read_to_string(folder.path().join("ca.crt")).unwrap();
+        world.write("home/ca.crt", &authority);
+        let path = world.root().join("home/ca.crt").display().to_string();
+        world.environment.insert("SSL_CERT_FILE".to_owned(), Some(path));
+        world
+    }
+
+    /// A token for a login at the private registries, or at the public one.
+    pub fn token(&self, public: bool) -> String {
+        let answer = self.http("POST", "token", &json!({ "public": public }).to_string());
+        answer["token"].as_str().unwrap().to_owned()
+    }
+
+    fn started(registries: &[&str], tls: Option<&Path>, pass: Option<&str>) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/aws/server.py");
         let mut command = Command::new("python3");
-        command.arg(script).args(registries.iter().flat_map(|registry| ["--private", *registry])).args(more);
+        command.arg(script).args(registries.iter().flat_map(|registry| ["--private", *registry]));
+        if let Some(folder) = tls {
+            command.arg("--tls").arg(folder);
+        }
+        command.args(pass.into_iter().flat_map(|url| ["--pass", url]));
         let mut server = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -152,7 +152,8 @@ pub(super) async fn ecr(request: &Request, registry: Option<&str>) -> Answer {
 async fn digest_of(registry: &str, repository: &str, tag: &str) -> Option<String> {
     let mut stream = tokio::net::TcpStream::connect(registry).await.ok()?;
     let accept = crate::oci::media_type::ACCEPT;
-    let head = format!("HEAD /v2/{repository}/manifests/{tag} HTTP/1.1\r\nHost: {registry}\r\nAccept: {accept}\r\n\r\n");
+    let head =
+        format!("HEAD /v2/{repository}/manifests/{tag} HTTP/1.1\r\nHost: {registry}\r\nAccept: {accept}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.ok()?;
     let mut lines = BufReader::new(stream).lines();
     let status = lines.next_line().await.ok()??;

@@ -28,6 +28,11 @@ impl Cloud {
         Self { aws: Aws::new(environment) }
     }
 
+    /// The calls that were made so far, by action.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.aws.calls().made().into_iter().map(|call| (call.action, call.count)).collect()
+    }
+
     /// The account of the credentials in force.
     ///
     /// # Errors

@@ -192,6 +192,10 @@ pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArg
         sources,
         functions: settings.cloud.functions(),
         history: Arc::new(history),
+        calls: {
+            let cloud = settings.cloud.clone();
+            Box::new(move || cloud.calls())
+        },
         rules: Rules {
             no_push: arguments.no_push,
             allow_older: arguments.choose.allow_older,

@@ -1,5 +1,6 @@
 //! `orchestrate check --narrowing IMAGE`: the image from all files, and from those that `inputs:` leaves; the same must come out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -118,6 +119,7 @@ async fn compared(settings: &Settings, builder: &BuilderArguments, image: &str) 
         sources: Sources::default(),
         functions: settings.cloud.functions(),
         history: Arc::default(),
+        calls: Box::new(BTreeMap::new),
         rules: Rules { no_push: true, ..Rules::default() },
     };
     let reporters: Vec<Box<dyn Reporter>> = if settings.quiet || settings.json {

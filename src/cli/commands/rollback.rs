@@ -30,8 +30,18 @@ pub async fn roll_back(settings: &Settings, arguments: &ApplyArguments, path: &P
     let repositories = repositories(&loaded.project, &registries.client, loaded.workspace.root());
     let functions = settings.cloud.functions();
     let (events, shown) = Events::start(reporters(settings, &state)?);
-    let rollback =
-        Rollback { project: &loaded.project, repositories: &repositories, functions: &*functions, events: &events };
+    let calls = || {
+        let counted = registries.client.counters().counts().requests;
+        let requests = counted.into_iter().map(|(kind, count)| (kind.to_owned(), count));
+        requests.chain(settings.cloud.calls()).collect()
+    };
+    let rollback = Rollback {
+        project: &loaded.project,
+        repositories: &repositories,
+        functions: &*functions,
+        events: &events,
+        calls: &calls,
+    };
     let after = rollback.run(&receipt).await;
     drop(events);
     let _ = shown.await;

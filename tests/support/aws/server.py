@@ -10,6 +10,8 @@ Everything else is asked and changed below /_test/ of the control plane:
   GET  /_test/secrets   every token that was handed out
   GET  /_test/state     repositories with their settings, tags and number of images
   POST /_test/set       {"deny": [ACTION], "throttle": {ACTION: N}, "token_life": SECONDS, "expire_tokens": true, "broken_tags": ...}
+  POST /_test/create    {"registry", "name", "mutability"}: a repository
+  POST /_test/token     {"public"}: the password of a login
   POST /_test/forget    {"repository", "tag" or "digest"}: something is deleted behind the client's back
 
 A service that this does not play is passed to the server at --pass (moto), as it came.
@@ -263,6 +265,13 @@ class Control(Handler):
                         digest = told.get("digest") or repository.tags.get(told.get("tag"))
                         repository.manifests.pop(digest, None)
                         repository.tags = {t: d for t, d in repository.tags.items() if d != digest}
+            elif path == "/_test/create":
+                told = json.loads(data)
+                r = REPOSITORIES[(told["registry"], told["name"])] = Repository(told["registry"], told["name"])
+                r.mutability = told.get("mutability", "MUTABLE")
+            elif path == "/_test/token":
+                public = json.loads(data or b"{}").get("public")
+                result = {"token": hand_out("public-login" if public else None, SETTINGS["token_life"], True)}
             elif path == "/_test/repository":
                 told = json.loads(data)
                 for repository in REPOSITORIES.values():
@@ -387,6 +396,8 @@ class Control(Handler):
             digest = asked.get("imageDigest") or r.tags.get(asked.get("imageTag"))
             if digest not in r.manifests:
                 failures.append({"imageId": asked, "failureCode": "ImageNotFound", "failureReason": "Requested image not found"})
+                continue
+            if SETTINGS.get("one_for_each_image") and any(i["imageId"]["imageDigest"] == digest for i in images):
                 continue
             media_type, data, _ = r.manifests[digest]
             images.append({"imageId": {**asked, "imageDigest": digest}, "imageManifest": data.decode(), "imageManifestMediaType": media_type, "repositoryName": r.name})
