@@ -213,8 +213,8 @@ pub struct ApplyArguments {
     #[arg(long)]
     pub publish_partial: bool,
     /// Put back the tags and functions that a run moved, as its receipt says [default: the last run's]
-    #[arg(long, value_name = "RECEIPT", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["plan", "publish", "build_only", "rebuild", "no_push", "from"])]
-    pub rollback: Option<PathBuf>,
+    #[arg(long, value_name = "RECEIPT", conflicts_with_all = ["plan", "publish", "build_only", "rebuild", "no_push", "from"])]
+    pub rollback: Option<Option<PathBuf>>,
     /// Where BuildKit is.
     #[command(flatten)]
     pub builder: BuilderArguments,

@@ -44,9 +44,9 @@ pub struct FunctionId {
 }
 
 impl FunctionId {
-    /// What stands in the note of who deployed to it, beside the tags that a run moved. No tag can look so.
+    /// What stands in the note of who deployed to it, beside the tags that a run moved. No tag has a `:`; notes part names at blanks.
     pub fn note(&self) -> String {
-        format!("{} {} {}", self.service.as_str(), self.region, self.name)
+        format!("{}:{}:{}", self.service.as_str(), self.region, self.name)
     }
 }
 

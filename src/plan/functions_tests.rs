@@ -254,7 +254,7 @@ fn an_older_commit_does_not_deploy_over_a_newer_one() {
     let mut scene = Scene::of(&[("api", Action::Keep)]).seeing("api", 0, &[("Api", arm("old"))]);
     let asked = scene.with(|facts| functions_to_ask(facts, &scene.plan()));
     let [asked] = &asked[..] else { panic!("{asked:?}") };
-    assert_eq!((asked.tag.as_str(), asked.digest), ("lambda us-east-1 Api", digest("old")));
+    assert_eq!((asked.tag.as_str(), asked.digest), ("lambda:us-east-1:Api", digest("old")));
     let mover = Mover { commit: "c".repeat(40), time: 7 };
     let key = (asked.image.clone(), asked.index, asked.tag.clone());
     scene.observed.movers.insert(key.clone(), Standing::Newer(mover.clone()));

@@ -28,7 +28,7 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
         return Err(Failure::wrong("apply cannot do without registries", "leave --offline out"));
     }
     if let Some(receipt) = &arguments.rollback {
-        return roll_back(settings, arguments, receipt).await;
+        return roll_back(settings, arguments, receipt.as_deref()).await;
     }
     let saved = arguments.plan.as_ref().map(|path| read_plan(path)).transpose()?;
     let outputs = arguments.plan.iter().chain(&arguments.receipt).map(|path| path.display().to_string());

@@ -13,13 +13,13 @@ use crate::cli::registries::Registries;
 use crate::cli::settings::Settings;
 use crate::event::{FORMAT, Receipt};
 
-/// Puts back the tags and functions that a run moved. `path` is its receipt; empty for that of the last run.
-pub async fn roll_back(settings: &Settings, arguments: &ApplyArguments, path: &Path) -> Result<Exit, Failure> {
+/// Puts back the tags and functions that a run moved. `path` is its receipt; that of the last run if there is none.
+pub async fn roll_back(settings: &Settings, arguments: &ApplyArguments, path: Option<&Path>) -> Result<Exit, Failure> {
     let loaded = load(settings)?;
     let state = loaded.workspace.make_state_folder();
     let state = state.map_err(|error| Failure::surroundings(error.to_string(), None))?;
     let last = state.join("receipt.json");
-    let receipt = read_receipt(if path.as_os_str().is_empty() { &last } else { path })?;
+    let receipt = read_receipt(path.unwrap_or(&last))?;
     if receipt.project != loaded.project.name {
         return Err(Failure::wrong(
             format!("the receipt is of the project `{}`, not of `{}`", receipt.project, loaded.project.name),
