@@ -4,7 +4,7 @@
 //! last one to write then stands. So each looks once more just before it writes, and again when a rival that looked before our PUT must
 //! have written too; what stands then is the image for both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::error::ApplyError;
@@ -85,15 +85,25 @@ impl Publisher<'_> {
             }
         };
         if standing == Some(digest) {
+            self.stands(index, digest);
             return Ok(digest);
         }
         // Somebody else wrote after us: theirs is the image, if its record vouches for it.
         if let Some((found, _)) = self.sound(index, self.step.key).await? {
+            self.stands(index, found);
             return Ok(found);
         }
         let found = standing.map_or_else(|| "nothing".to_owned(), |found| found.to_string());
         let reference = format!("{repository}:{key_tag}");
         Err(ApplyError::ReadBack { reference, written: digest.to_string(), found })
+    }
+
+    /// Notes that the key stands at a destination.
+    fn stands(&self, index: usize, digest: Digest) {
+        let mut put = self.shared.put.lock().expect("nothing panics while it holds the lock");
+        let (standing, held) = put.entry(self.step.name.clone()).or_insert_with(|| (digest, BTreeSet::new()));
+        *standing = digest;
+        held.insert(index);
     }
 
     /// Puts the key unless another image stands there, and waits until no rival can still be about to. `rival` is one that was seen before.

@@ -1,6 +1,6 @@
 //! One image's turn: kept, copied, found, or built and published.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
@@ -33,6 +33,8 @@ pub struct Shared {
     pub cancel: CancellationToken,
     /// Images with equal keys build once: what was built under each key of this run.
     pub built: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Option<Fresh>>>>>,
+    /// The images whose keys this run put, and at which of their destinations: for the receipt, also where the rest of an image failed.
+    pub put: Mutex<BTreeMap<ImageName, (Digest, BTreeSet<usize>)>>,
 }
 
 /// Makes the image of a step. `made` holds all that it builds on.
@@ -91,26 +93,12 @@ async fn stand(publisher: &Publisher<'_>) -> Result<Made, ApplyError> {
     let mut outcome = if step.action == Action::Tag { Outcome::Tagged } else { Outcome::Kept };
     for (index, publication) in step.destinations.iter().enumerate() {
         if publication.action == Action::Copy {
-            limited(publisher, publisher.copy_to(index, digest)).await?;
+            publisher.copy_to(index, digest).await?;
             outcome = Outcome::Copied;
         }
         held.push(index);
     }
     Ok(Made { digest, children: BTreeMap::new(), held, stored: false, lent: Arc::default(), outcome })
-}
-
-/// A copy ends with the run, and when it takes longer than a push may.
-async fn limited(
-    publisher: &Publisher<'_>,
-    copy: impl Future<Output = Result<(), ApplyError>>,
-) -> Result<(), ApplyError> {
-    let limit = publisher.image.image.push_timeout;
-    tokio::select! {
-        () = publisher.shared.cancel.cancelled() => Err(ApplyError::Interrupted),
-        copied = tokio::time::timeout(limit, copy) => copied.unwrap_or_else(|_| {
-            Err(ApplyError::Gone(format!("copying {} took longer than {} s", publisher.step.name, limit.as_secs())))
-        }),
-    }
 }
 
 /// The pinned key: the same record with the bases by digest. `None` where it builds on no image of the manifest.

@@ -15,7 +15,7 @@ use crate::digest::{Digest, Key};
 use crate::event::{Kind, Outcome, Phase};
 use crate::fingerprint::Document;
 use crate::oci::{Contents, RawManifest};
-use crate::plan::Step;
+use crate::plan::{Executor, Step};
 use crate::platform::Platform;
 use crate::registry::{By, Lent, Repository, Sent, copy_blobs, push_blobs};
 
@@ -69,7 +69,9 @@ impl Publisher<'_> {
             return Ok(made);
         }
         let claim = if self.is_forced() { Claim::Settled } else { Claim::Contested };
-        let first = if self.is_forced() { None } else { self.sound_at_home(self.step.key).await? };
+        // What took a builder long may have been published by another run meanwhile; what is assembled was asked for a moment ago.
+        let long = self.step.executor == Executor::Buildkit && !self.is_forced();
+        let first = if long { self.sound_at_home(self.step.key).await? } else { None };
         let mut document = self.built_document(fresh.digest, pinned);
         let standing = match &first {
             Some((first, _)) => *first,
@@ -163,8 +165,11 @@ impl Publisher<'_> {
         let target = self.repository(to);
         self.phase(Phase::Blobs, to);
         let what = format!("copying {} from {source} to {target}", self.step.name);
-        let sent = copy_blobs(source, &target, &digest, BLOBS_AT_ONCE).await;
-        self.put_manifests(to, sent.map_err(ApplyError::registry(what.clone()))?, &what).await?;
+        let copy = async {
+            let sent = copy_blobs(source, &target, &digest, BLOBS_AT_ONCE).await;
+            self.put_manifests(to, sent.map_err(ApplyError::registry(what.clone()))?, &what).await
+        };
+        self.limited(&what, copy).await?;
         self.commit(to, digest, document.clone(), Claim::Settled, &self.near(to, Some(source))).await?;
         Ok(())
     }
@@ -190,16 +195,25 @@ impl Publisher<'_> {
         let image = self.step.name.clone();
         self.shared.events.send(Kind::Size { image: image.clone(), reference: reference.clone(), bytes, layers });
         self.phase(Phase::Blobs, index);
-        let limit = self.image.image.push_timeout;
         let what = format!("pushing {image} to {repository}");
         let push = async {
             let sent =
                 push_blobs(&repository, (&self.shared.store, &fresh.lent), &digest, mount_from, BLOBS_AT_ONCE).await;
             self.put_manifests(index, sent.map_err(ApplyError::registry(what.clone()))?, &what).await
         };
+        self.limited(&what, push).await
+    }
+
+    /// What sends blobs ends with the run, and when it takes longer than a push may.
+    async fn limited(
+        &self,
+        what: &str,
+        sending: impl Future<Output = Result<(), ApplyError>>,
+    ) -> Result<(), ApplyError> {
+        let limit = self.image.image.push_timeout;
         tokio::select! {
             () = self.shared.cancel.cancelled() => Err(ApplyError::Interrupted),
-            pushed = tokio::time::timeout(limit, push) => pushed
+            sent = tokio::time::timeout(limit, sending) => sent
                 .unwrap_or_else(|_| Err(ApplyError::Gone(format!("{what} took longer than {} s", limit.as_secs())))),
         }
     }

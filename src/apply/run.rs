@@ -17,6 +17,7 @@ use super::schedule::Schedule;
 use super::tags::{move_tags, needs_move};
 use super::verify::verify;
 use super::work::Work;
+use crate::digest::Digest;
 use crate::event::{
     FORMAT, FunctionOutcome, FunctionReceipt, ImageReceipt, Kind, Outcome, Published, Receipt, RunOutcome, TagReceipt,
 };
@@ -51,7 +52,8 @@ pub async fn run(
 ) -> Receipt {
     // A failure ends the rest of the run with `--fail-fast`; that is no interrupt.
     let cancel = interrupt.child_token();
-    let shared = Arc::new(Shared { work, plan, store, events, cancel, built: Mutex::new(HashMap::new()) });
+    let built = Mutex::new(HashMap::new());
+    let shared = Arc::new(Shared { work, plan, store, events, cancel, built, put: Mutex::default() });
     announce(&shared);
     let mut state = State::default();
     steps(&shared, options, &mut state).await;
@@ -236,7 +238,8 @@ impl State {
             (false, true) => RunOutcome::Failed,
             (false, false) => RunOutcome::Succeeded,
         };
-        let images = shared.plan.images.iter().map(|step| self.image_receipt(step)).collect();
+        let put = shared.put.lock().expect("nothing panics while it holds the lock");
+        let images = shared.plan.images.iter().map(|step| self.image_receipt(step, put.get(&step.name))).collect();
         let counted = shared.work.client.counters().counts().requests;
         let counted = counted.into_iter().map(|(kind, count)| (kind.to_owned(), count));
         let requests = counted.chain((shared.work.calls)()).collect();
@@ -261,13 +264,15 @@ impl State {
         references.into_iter().any(|reference| self.right.iter().any(|(right, _)| right == reference))
     }
 
-    fn image_receipt(&self, step: &Step) -> ImageReceipt {
-        let made = self.made.get(&step.name);
-        let published = made.map(|made| {
-            let held = made.held.iter().filter_map(|index| step.destinations.get(*index));
+    /// `put`: where the run put its key, which counts where the image failed after that.
+    fn image_receipt(&self, step: &Step, put: Option<&(Digest, BTreeSet<usize>)>) -> ImageReceipt {
+        let made = self.made.get(&step.name).map(|made| (made.digest, made.held.iter().copied().collect()));
+        let made = made.as_ref().or(put);
+        let published = made.map(|(digest, held)| {
+            let held = held.iter().filter_map(|index| step.destinations.get(*index));
             held.map(|publication| {
                 let stands = |tag: &str| self.right.contains(&(publication.reference.clone(), tag.to_owned()));
-                let tags = publication.tags.iter().filter(|tag| tag.from == Some(made.digest) || stands(&tag.tag));
+                let tags = publication.tags.iter().filter(|tag| tag.from == Some(*digest) || stands(&tag.tag));
                 let mut tags: Vec<String> = tags.map(|tag| tag.tag.clone()).collect();
                 tags.push(step.key.tag());
                 Published { reference: publication.reference.clone(), tags }
@@ -284,7 +289,7 @@ impl State {
             name: step.name.clone(),
             key: step.key,
             outcome,
-            digest: made.map(|made| made.digest),
+            digest: made.map(|(digest, _)| *digest),
             published: published.unwrap_or_default(),
             error: end.and_then(|end| end.error.clone()),
         }

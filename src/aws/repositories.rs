@@ -60,7 +60,15 @@ impl Ecr {
             matches!(mutability, ImageTagMutability::Immutable | ImageTagMutability::ImmutableWithExclusion)
         });
         let scan_on_push = repository.image_scanning_configuration.as_ref().map(|scanning| scanning.scan_on_push);
-        Ok(SeenSettings { scan_on_push, immutable, lifecycle, policy, tags: self.tag_counts(name, &ask.tagged).await? })
+        let filters = repository.image_tag_mutability_exclusion_filters.iter().flatten();
+        Ok(SeenSettings {
+            scan_on_push,
+            immutable,
+            except: filters.map(|filter| filter.filter.clone()).collect(),
+            lifecycle,
+            policy,
+            tags: self.tag_counts(name, &ask.tagged).await?,
+        })
     }
 
     /// Repositories by name; those that do not exist are left out.

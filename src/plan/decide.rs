@@ -228,20 +228,25 @@ impl Decision<'_> {
             (Some(_), false) => Action::Copy,
             (Some(_), true) => Action::Keep,
         };
-        let tags: Vec<TagMove> = wanted
-            .tags
-            .iter()
-            .filter(|tag| !tag.on_change || action == Action::Build)
-            .map(|tag| {
-                let from = seen.tags.get(&tag.tag).copied().flatten();
-                let newer = match self.observed.movers.get(&(self.image.name.clone(), index, tag.tag.clone())) {
-                    Some(Standing::Newer(mover)) if !tag.fixed && from != source => Some(mover.clone()),
-                    _ => None,
-                };
-                let to = if newer.is_some() { from } else { source };
-                TagMove { tag: tag.tag.clone(), from, to, fixed: tag.fixed, newer }
-            })
-            .collect();
+        let moved = |tag: &WantedTag| {
+            let from = seen.tags.get(&tag.tag).copied().flatten();
+            let newer = match self.observed.movers.get(&(self.image.name.clone(), index, tag.tag.clone())) {
+                Some(Standing::Newer(mover)) if !tag.fixed && from != source => Some(mover.clone()),
+                _ => None,
+            };
+            let to = if newer.is_some() { from } else { source };
+            TagMove { tag: tag.tag.clone(), from, to, fixed: tag.fixed, newer }
+        };
+        let (on_change, always): (Vec<&WantedTag>, Vec<&WantedTag>) = wanted.tags.iter().partition(|tag| tag.on_change);
+        let always: Vec<TagMove> = always.into_iter().map(moved).collect();
+        // A run that ended before its last tag: what stands under the moving ones is not what is published.
+        let unfinished = || always.iter().any(|tag| !tag.fixed && tag.moves());
+        // They come first, so that a moving tag which stands right says that they do.
+        let mut tags: Vec<TagMove> = Vec::new();
+        if action == Action::Build || unfinished() {
+            tags.extend(on_change.into_iter().map(moved));
+        }
+        tags.extend(always);
         let action = if action == Action::Keep && tags.iter().any(TagMove::moves) { Action::Tag } else { action };
         Publication {
             reference: reference_of(self.facts.project, destination),

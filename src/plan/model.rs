@@ -244,6 +244,11 @@ pub enum Blocker {
         /// Host and repository.
         reference: String,
     },
+    /// A tag has to move in a repository where none does.
+    ImmutableTag {
+        /// Repository and tag.
+        reference: String,
+    },
     /// An image would have more tags than the registry allows.
     TooManyTags {
         /// Host and repository.
@@ -290,14 +295,16 @@ impl Plan {
             if step.action == RepositoryAction::Missing {
                 self.blockers.push(Blocker::NoRepository { reference: step.reference.clone() });
             }
-            for note in &step.notes {
-                if let RepositoryNote::ManyTags { digest, tags } = note
-                    && *tags > MOST_TAGS
-                {
+            self.blockers.extend(step.notes.iter().filter_map(|note| match note {
+                RepositoryNote::ManyTags { digest, tags } if *tags > MOST_TAGS => {
                     let (reference, digest, tags) = (step.reference.clone(), *digest, *tags);
-                    self.blockers.push(Blocker::TooManyTags { reference, digest, tags });
+                    Some(Blocker::TooManyTags { reference, digest, tags })
                 }
-            }
+                RepositoryNote::Immovable { tag } => {
+                    Some(Blocker::ImmutableTag { reference: format!("{}:{tag}", step.reference) })
+                }
+                _ => None,
+            }));
         }
         self.repositories = repositories;
         self

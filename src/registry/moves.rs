@@ -83,12 +83,22 @@ impl Repository {
     /// If the registry refuses or cannot be reached, or the layout cannot be written to.
     pub async fn attach_move(&self, subject: &Descriptor, note: &MoveNote) -> Result<(), Error> {
         let manifest = note.manifest(subject);
-        let bytes = BlobSource::Bytes(Bytes::from_static(b"{}"));
-        self.ensure_blob(&manifest.config, &bytes, &[]).await?;
         let raw = manifest.to_raw();
-        let stored = self.put_manifest(By::Digest(raw.digest()), &raw).await?;
+        let empty = BlobSource::Bytes(Bytes::from_static(b"{}"));
+        if let Self::Layout(_) = self {
+            self.ensure_blob(&manifest.config, &empty, &[]).await?;
+        }
+        let stored = match self.put_manifest(By::Digest(raw.digest()), &raw).await {
+            // An image that has a record has the empty blob beside it: a registry is not asked for it before it misses it.
+            Err(Error::Refused { .. }) => {
+                self.ensure_blob(&manifest.config, &empty, &[]).await?;
+                self.put_manifest(By::Digest(raw.digest()), &raw).await?
+            }
+            put => put?,
+        };
+        remember_referrers(self, stored.refers)?;
         if stored.refers {
-            return remember_referrers(self);
+            return Ok(());
         }
         self.list_referrer(subject.digest, entry_of(&raw, media_type::MOVE, manifest.annotations)).await
     }

@@ -58,8 +58,9 @@ impl Repository {
         let mut stored = false;
         if !self.has_no_referrers()? {
             stored = true;
-            if self.put_manifest(By::Digest(raw.digest()), &raw).await?.refers {
-                remember_referrers(self)?;
+            let refers = self.put_manifest(By::Digest(raw.digest()), &raw).await?.refers;
+            remember_referrers(self, refers)?;
+            if refers {
                 read_back(self, &raw).await?;
                 return Ok(raw.digest());
             }
@@ -164,10 +165,17 @@ impl Repository {
     }
 }
 
-/// Keeps in mind that a host has a referrers API.
-pub(super) fn remember_referrers(repository: &Repository) -> Result<(), Error> {
+/// Keeps in mind whether a host has a referrers API: one that has says `OCI-Subject` to a manifest with a subject.
+///
+/// Source: OCI distribution specification 1.1, "Pushing Manifests with Subject".
+pub(super) fn remember_referrers(repository: &Repository, refers: bool) -> Result<(), Error> {
     if let Repository::Remote { client, name } = repository {
-        client.0.host(&name.host)?.referrers.store(2, Relaxed);
+        let known = &client.0.host(&name.host)?.referrers;
+        if refers {
+            known.store(2, Relaxed);
+        } else {
+            let _ = known.compare_exchange(0, 1, Relaxed, Relaxed);
+        }
     }
     Ok(())
 }

@@ -222,14 +222,29 @@ impl Transfer<'_> {
     }
 
     async fn manifest(&self, digest: Digest, depth: usize, sent: &mut Sent) -> Result<(), Error> {
-        let listed = sent.manifests.iter().any(|manifest| manifest.digest() == digest);
-        if listed || self.to.head_manifest(By::Digest(digest)).await?.is_some() {
+        if sent.manifests.iter().any(|manifest| manifest.digest() == digest) {
             sent.stats.existing += 1;
             return Ok(());
         }
         let manifest = self.from.manifest(digest).await?;
         let wrong = |why| Error::NotAManifest { place: self.from.place(), why };
-        match manifest.contents().map_err(wrong)? {
+        let contents = manifest.contents().map_err(wrong)?;
+        // What was just built is hardly ever there. Its configuration, which has to be asked for anyway, says so for it.
+        let probe = match (&contents, &self.from, self.to) {
+            (Contents::Manifest(contents), Origin::Store(..), Repository::Remote { .. }) => Some(&contents.config),
+            _ => None,
+        };
+        let probed = match probe {
+            Some(config) => Some(self.blob(config.clone()).await?),
+            None => None,
+        };
+        let may_be_there = probed.is_none_or(|probed| probed.existing > 0);
+        if may_be_there && self.to.head_manifest(By::Digest(digest)).await?.is_some() {
+            sent.stats.existing += 1;
+            return Ok(());
+        }
+        sent.stats += probed.unwrap_or_default();
+        match contents {
             Contents::Index(_) if depth == MAX_DEPTH => {
                 return Err(Error::TooLarge { subject: format!("the nesting of {digest}"), limit: MAX_DEPTH as u64 });
             }
@@ -239,7 +254,10 @@ impl Transfer<'_> {
                 }
             }
             Contents::Manifest(contents) => {
-                let blobs = contents.blobs().into_iter().cloned().collect::<Vec<_>>();
+                let mut blobs = contents.blobs().into_iter().cloned().collect::<Vec<_>>();
+                if probed.is_some() {
+                    blobs.retain(|blob| blob.digest != contents.config.digest);
+                }
                 let mut arrivals =
                     stream::iter(blobs).map(|blob| self.blob(blob)).buffer_unordered(self.concurrency.max(1));
                 while let Some(arrived) = arrivals.try_next().await? {

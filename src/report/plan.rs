@@ -134,6 +134,9 @@ fn blocker_text(blocker: &Blocker) -> String {
         Blocker::NoRepository { reference } => {
             format!("there is no repository `{reference}`\n  help: `create: true` at the registry lets apply create it")
         }
+        Blocker::ImmutableTag { reference } => format!(
+            "the tag `{reference}` has to move, and the repository lets no tag move\n  help: exclude it from the repository's immutability (`create: {{ immutable: {{ except: [...] }} }}` does for new ones), or publish under tags that name the commit alone"
+        ),
         Blocker::TooManyTags { reference, digest, tags } => format!(
             "{} in `{reference}` would have {tags} tags; ECR allows 1,000\n  help: `{{ tag, on: change }}` makes commit tags only where something changed; `orchestrate prune` takes old ones away",
             digest.short()

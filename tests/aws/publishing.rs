@@ -223,3 +223,47 @@ fn the_receipt_counts_the_calls() {
     assert_eq!(receipt["requests"]["ecr:CreateRepository"], 1);
     assert!(receipt["requests"]["ecr:GetAuthorizationToken"].as_u64() >= Some(1));
 }
+
+#[test]
+fn a_moving_tag_in_an_immutable_repository_is_refused_before_anything_is_built() {
+    let world = World::new();
+    let image = "  api:\n    push: [{ registry: private, repository: api, tags: [latest] }]\n";
+    world.manifest(&world.registries(", create: { immutable: true }"), image);
+    world.run(&["apply"]).expect(0);
+    world.write("a.txt", "two");
+    world.commit("two");
+    let before = world.repository("123456789012/us-east-1:api");
+    world.run(&["apply"]).expect(2).says("api:latest` has to move, and the repository lets no tag move");
+    assert_eq!(world.repository("123456789012/us-east-1:api"), before);
+}
+
+#[test]
+fn a_profile_of_its_own_and_a_registry_that_lets_us_in() {
+    let mut world = World::with_registries(&["210987654321/us-east-1"]);
+    let url = world.private("210987654321/us-east-1");
+    let registry = |more: &str| {
+        format!(
+            "registries:\n  r: {{ kind: ecr, region: us-east-1, account: \"210987654321\", url: \"{url}\"{more} }}\n"
+        )
+    };
+    let image = "  api:\n    push: [{ registry: r, repository: api, tags: [latest] }]\n";
+    world.write("home/.aws/config", "[profile staging]\nregion = us-east-1\n");
+    let keys = format!(
+        "[staging]\naws_access_key_id = AKIDOTHERACCOUNT\naws_secret_access_key = {}\n",
+        crate::world::SECRET_KEY
+    );
+    world.write("home/.aws/credentials", &keys);
+    world.manifest(&registry(", profile: staging, create: true"), image);
+    world.nobody();
+    world.run(&["apply"]).expect(0);
+    world.run(&["doctor"]).expect(0).says("the profile `staging`");
+    // The credentials in force are of the first account, which the second one lets in.
+    world.environment.clear();
+    world.manifest(&registry(""), image);
+    world.run(&["plan"]).expect(3).says("is of the account 210987654321");
+    world.manifest(&registry(", cross_account: true"), image);
+    world.run(&["plan", "--exit-code"]).expect(0);
+    world.write("a.txt", "two");
+    world.commit("two");
+    world.run(&["apply"]).expect(0);
+}

@@ -16,8 +16,8 @@ const COMMANDS: &[&str] = &[
     "run",
     "tag",
     "prune",
-    "doctor",
     "sizes",
+    "doctor",
     "schema",
     "completions",
 ];

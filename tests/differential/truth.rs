@@ -139,11 +139,6 @@ impl Engine {
         let Ok(text) = fs::read_to_string(case.root.join(&case.spec.dockerfile)) else {
             return Outcome::without_dockerfile();
         };
-        let folders = case.spec.contexts.values().chain(case.spec.bases.values()).chain([&case.spec.context]);
-        if let Some(folder) = folders.into_iter().find(|folder| !case.root.join(folder).is_dir()) {
-            // The docker command says so before BuildKit hears of it.
-            return Outcome::Failed { why: format!("{folder} is no folder"), inside: false };
-        }
         let nothing = || Snapshot::new(Arc::new(FileSet::new(Vec::new())), context::main(case).origin().clone().into());
         let snapshot = |name: &str, whole: &dyn Fn() -> Snapshot| match narrowed {
             Some(narrowed) => narrowed.get(name).cloned().unwrap_or_else(nothing),

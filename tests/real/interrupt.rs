@@ -41,13 +41,27 @@ fn an_interrupted_run_ends_soon_and_goes_on_later() {
     assert_interrupted(&place, &events, run);
     assert_eq!(events.built(), ["runtime"], "nothing else was begun");
 
+    // Between the first destination and the second: the first is in the receipt.
+    proxy.hold(Side::Before, |line| line.starts_with("PUT /v2/public/base-runtime/manifests/"));
+    let run = place.watch(&["apply", "--json"]);
+    proxy.held();
+    run.signal("TERM");
+    let (events, run) = run.wait();
+    proxy.release(End::Lost);
+    assert_interrupted(&place, &events, run);
+    let runtime = events.receipt().images.iter().find(|image| image.name.as_str() == "runtime").unwrap();
+    assert_eq!(runtime.outcome, Outcome::Failed);
+    let homes: Vec<&str> = runtime.published.iter().map(|home| home.reference.split_once('/').unwrap().1).collect();
+    assert_eq!(homes, ["private/base-runtime"]);
+    assert_eq!(runtime.digest, Some(place.registry.whole()[&format!("{}:{}", homes[0], runtime.key.tag())]));
+
     // While BuildKit builds.
     let mut run = place.watch(&["apply", "--json"]);
     run.until(|kind| matches!(kind, Kind::PhaseStarted { image, phase: Phase::Build, .. } if image.as_str() == "api"));
     run.signal("INT");
     let (events, run) = run.wait();
     assert_interrupted(&place, &events, run);
-    let finished = events.ended(Outcome::Built);
+    let finished = [events.ended(Outcome::Built), events.ended(Outcome::Copied)].concat();
     assert!(finished.contains(&"runtime".to_owned()) && finished.len() < 7, "{finished:?}");
 
     // A second Ctrl-C waits for nothing.

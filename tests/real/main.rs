@@ -23,6 +23,8 @@ mod interrupt;
 mod keys;
 mod kill;
 mod kills;
+mod on_change;
+mod outage;
 mod read_only;
 mod rivals;
 mod saved_plan;

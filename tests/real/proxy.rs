@@ -73,7 +73,7 @@ impl Proxy {
         let (shared, target) = (Arc::clone(&state), target.to_owned());
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let Ok(server) = TcpStream::connect(&target) else { break };
+                let Ok(server) = TcpStream::connect(&target) else { continue };
                 let state = Arc::clone(&shared);
                 thread::spawn(move || connection(&client, &server, &state));
             }

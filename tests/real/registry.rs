@@ -57,6 +57,22 @@ impl Registry {
         Self { process, real }
     }
 
+    /// The registry is gone: nobody listens at its address.
+    pub fn leave(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// It is back, at the same address and with all that it had.
+    pub fn come_back(&mut self, folder: &Path) {
+        let config = fs::read_to_string(folder.join("config.yml")).unwrap();
+        fs::write(folder.join("config.yml"), config.replace("127.0.0.1:0", self.address())).unwrap();
+        let access = File::options().append(true).open(folder.join("access.log")).unwrap();
+        let mut command = Command::new("docker-registry");
+        command.arg("serve").arg(folder.join("config.yml")).stdin(Stdio::null()).stdout(access).stderr(Stdio::null());
+        self.process = command.spawn().unwrap();
+    }
+
     /// `127.0.0.1:PORT`.
     pub fn address(&self) -> &str {
         &self.real.registry

@@ -233,3 +233,29 @@ fn only_listed_environment_variables_are_visible() {
     assert_eq!(case(body).problems(), ["missing-name 4:30"]);
     assert_eq!(case(&body.replace("[SEEN]", "[OTHER]")).env("SEEN", "yes").problems(), ["missing-name 4:30"]);
 }
+
+#[test]
+fn registries_of_aws_say_who_we_are_and_how_repositories_are_made() {
+    let body = "registries:\n  a: { kind: ecr, region: cn-north-1, role: 'arn:aws-cn:iam::210987654321:role/team/push' }\n  b: { kind: ecr, region: us-east-1, account: '345678901234', profile: p, cross_account: true, create: { immutable: { except: ['*-latest'] }, allow: '210987654321' } }\n";
+    let project = case(body).project();
+    let registry = |name: &str| &project.registries[&crate::name::RegistryName::new(name)];
+    assert_eq!(registry("a").host().unwrap(), "210987654321.dkr.ecr.cn-north-1.amazonaws.com.cn");
+    let RegistryKind::Ecr { create: Some(create), login, cross_account, .. } = &registry("b").kind else { panic!() };
+    assert!(create.immutable && *cross_account);
+    assert_eq!(
+        (&create.except[..], &create.allow[..]),
+        (&["*-latest".to_owned()][..], &["210987654321".to_owned()][..])
+    );
+    assert_eq!(login.profile.as_deref(), Some("p"));
+    for (registry, problem) in [
+        ("{ kind: ecr, region: r, role: 'arn:aws:iam::1:role/x' }", "invalid-value"),
+        ("{ kind: ecr, region: r, profile: p }", "invalid-value"),
+        ("{ kind: ecr, region: r, create: { allow: ['12'] } }", "invalid-value"),
+        ("{ kind: ecr, region: r, create: { usage: x } }", "invalid-registry"),
+        ("{ kind: ecr-public, alias: a, create: { scan_on_push: true } }", "invalid-registry"),
+        ("{ kind: ecr-public, alias: a, cross_account: true }", "invalid-registry"),
+    ] {
+        let found = case(&format!("registries:\n  r: {registry}\n")).problems();
+        assert!(found.len() == 1 && found[0].starts_with(problem), "{registry}: {found:?}");
+    }
+}

@@ -126,6 +126,7 @@ impl Shelf<'_> {
                         step.action = RepositoryAction::Change;
                     }
                 }
+                self.immovable(settings, step);
                 self.many_tags(settings, step);
             }
         }
@@ -195,6 +196,20 @@ impl Shelf<'_> {
         }
     }
 
+    /// Tags that have to move where none does. (A fixed tag on another image is a conflict of its own.)
+    fn immovable(&self, settings: &SeenSettings, step: &mut RepositoryStep) {
+        if settings.immutable != Some(true) {
+            return;
+        }
+        let tags = self.publications.iter().flat_map(|publication| &publication.tags);
+        let moving = tags.filter(|tag| !tag.fixed && tag.from.is_some() && tag.moves());
+        let stuck: BTreeSet<&str> = moving
+            .map(|tag| tag.tag.as_str())
+            .filter(|tag| !settings.except.iter().any(|pattern| matches(pattern, tag)))
+            .collect();
+        step.notes.extend(stuck.into_iter().map(|tag| RepositoryNote::Immovable { tag: tag.to_owned() }));
+    }
+
     fn many_tags(&self, settings: &SeenSettings, step: &mut RepositoryStep) {
         let mut new: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
         for publication in &self.publications {
@@ -224,6 +239,20 @@ fn readable(seen: &Seen, what: &str, step: &mut RepositoryStep) -> Option<Option
     }
 }
 
+/// Whether a pattern, in which `*` stands for any text, matches a tag.
+///
+/// Source: "Preventing image tags from being overwritten in Amazon ECR", Amazon ECR user guide.
+fn matches(pattern: &str, tag: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = tag.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
 fn strange(what: &str, step: &mut RepositoryStep) {
     step.notes.push(RepositoryNote::Strange { what: what.to_owned() });
 }
@@ -234,5 +263,24 @@ fn partition(region: &str) -> &'static str {
         _ if region.starts_with("cn-") => "aws-cn",
         _ if region.starts_with("us-gov-") => "aws-us-gov",
         _ => "aws",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, tag) in
+            [("latest", "latest"), ("*-latest", "api-latest"), ("v*", "v"), ("a*b*c", "a-b-b-c"), ("*", "x")]
+        {
+            assert!(matches(pattern, tag), "{pattern} {tag}");
+        }
+        for (pattern, tag) in
+            [("latest", "latest2"), ("*-latest", "latest"), ("a*b*c", "a-c-b"), ("v*", "1v"), ("ab*ba", "aba")]
+        {
+            assert!(!matches(pattern, tag), "{pattern} {tag}");
+        }
     }
 }

@@ -132,6 +132,11 @@ pub enum RepositoryNote {
         /// `lifecycle policy` or `repository policy`.
         what: String,
     },
+    /// A tag has to move, and the repository lets no tag move.
+    Immovable {
+        /// The tag.
+        tag: String,
+    },
     /// An image has nearly as many tags as ECR allows.
     ManyTags {
         /// The image.

@@ -38,6 +38,8 @@ pub struct SeenSettings {
     pub scan_on_push: Option<bool>,
     /// Whether tags are immutable; `None` where there is no such setting.
     pub immutable: Option<bool>,
+    /// Tags that move all the same: patterns with `*`.
+    pub except: Vec<String>,
     /// The lifecycle policy, as JSON.
     pub lifecycle: Seen,
     /// The repository's policy, as JSON.
