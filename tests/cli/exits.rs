@@ -33,7 +33,7 @@ fn zero_and_five_nothing_to_do_and_changes() {
 fn one_something_failed() {
     let place = shop();
     damage(&place, "api", publish(&place));
-    snapshot!(place.run(&["apply"]).exits(1));
+    snapshot!(place.run(&["apply"]).exits(1), place.run(&["apply", "--quiet"]).exits(1));
     let receipt: serde_json::Value = serde_json::from_str(&place.read(".orchestrate/receipt.json")).unwrap();
     assert_eq!(receipt["outcome"], "failed");
 }

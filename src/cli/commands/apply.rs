@@ -20,7 +20,7 @@ use crate::exec::assemble::Cache;
 use crate::plan::{Action, Executor, Plan, Reason, TagMove, stale};
 use crate::project::RegistryKind;
 use crate::registry::ContentStore;
-use crate::report::{Human, JsonLines, Reporter, change_text, plan_text};
+use crate::report::{Failures, Human, JsonLines, Reporter, change_text, plan_text};
 
 /// Builds, publishes and tags what the plan says.
 pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Exit, Failure> {
@@ -250,8 +250,9 @@ pub fn reporters(settings: &Settings, state: &std::path::Path) -> Result<Vec<Box
     if settings.json {
         reporters.push(Box::new(JsonLines(Stdout)));
     }
-    if !settings.quiet && !settings.json {
-        reporters.push(Box::new(Human::new(std::io::stderr(), settings.err, settings.live, settings.verbose)));
+    if !settings.json {
+        let human = Human::new(std::io::stderr(), settings.err, settings.live, settings.verbose);
+        reporters.push(if settings.quiet { Box::new(Failures(human)) } else { Box::new(human) });
     }
     Ok(reporters)
 }

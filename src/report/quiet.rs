@@ -1,0 +1,18 @@
+use super::Reporter;
+use crate::event::{Event, Kind, RunOutcome};
+
+/// `--quiet`: what went wrong, and nothing else.
+pub struct Failures<R>(pub R);
+
+impl<R: Reporter> Reporter for Failures<R> {
+    fn event(&mut self, event: &Event) {
+        let shown = match &event.event {
+            Kind::StepFailed { .. } | Kind::StepSkipped { .. } => true,
+            Kind::RunFinished { receipt } => receipt.outcome != RunOutcome::Succeeded,
+            _ => false,
+        };
+        if shown {
+            self.0.event(event);
+        }
+    }
+}
