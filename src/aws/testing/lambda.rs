@@ -18,7 +18,7 @@ pub(super) fn answer(request: &Request, state: &mut State) -> Answer {
         ("PUT", ["functions", name, "code"]) => update(name, &body, state),
         ("POST", ["functions", name, "versions"]) => publish(name, state),
         (method, ["functions", name, "aliases", ..]) => {
-            let alias = parts.get(3).map_or_else(|| body["Name"].as_str().unwrap_or_default(), |alias| alias);
+            let alias = parts.get(3).copied().unwrap_or_else(|| body["Name"].as_str().unwrap_or_default());
             point(method, name, alias, &body, state)
         }
         ("POST", ["functions", name, "url"]) => Answer::json(

@@ -47,6 +47,9 @@ impl FakeFunction {
     }
 }
 
+/// Names by name.
+type Names = BTreeMap<String, String>;
+
 /// Something that goes wrong.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
@@ -70,7 +73,7 @@ pub(crate) struct State {
     /// How many more questions find a runtime in the middle of its update.
     pub(crate) runtime_busy: u32,
     /// Stacks: logical names of functions to their names, and outputs.
-    pub(crate) stacks: BTreeMap<String, (BTreeMap<String, String>, BTreeMap<String, String>)>,
+    pub(crate) stacks: BTreeMap<String, (Names, Names)>,
     pub(crate) roles: Vec<String>,
     pub(crate) faults: Vec<Fault>,
     /// How long an update takes: so many questions.

@@ -2,7 +2,8 @@
 
 mod apply;
 mod check;
-#[cfg(all(test, feature = "aws"))]
+#[cfg(feature = "aws")]
+#[cfg(test)]
 mod deploy_tests;
 mod doctor;
 mod function_checks;
