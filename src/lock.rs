@@ -20,6 +20,9 @@ pub struct Lock {
     /// Outside images, by reference and platform: the digest of the platform's own manifest.
     #[serde(default)]
     images: BTreeMap<Reference, BTreeMap<Platform, Digest>>,
+    /// Front ends that `# syntax=` names: the digest of the image or index, since the platform is the builder's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    frontends: BTreeMap<Reference, Digest>,
     /// What ADD fetches, by address: the digest of a file, the commit of a repository.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     remotes: BTreeMap<String, String>,
@@ -30,7 +33,13 @@ pub struct Lock {
 
 impl Default for Lock {
     fn default() -> Self {
-        Self { version: VERSION, images: BTreeMap::new(), remotes: BTreeMap::new(), generations: BTreeMap::new() }
+        Self {
+            version: VERSION,
+            images: BTreeMap::new(),
+            frontends: BTreeMap::new(),
+            remotes: BTreeMap::new(),
+            generations: BTreeMap::new(),
+        }
     }
 }
 
@@ -89,6 +98,21 @@ impl Lock {
         self.images.retain(|_, pins| !pins.is_empty());
     }
 
+    /// The pin of a front end.
+    pub fn frontend(&self, reference: &Reference) -> Option<Digest> {
+        self.frontends.get(reference).copied()
+    }
+
+    /// Pins a front end.
+    pub fn set_frontend(&mut self, reference: Reference, digest: Digest) {
+        self.frontends.insert(reference, digest);
+    }
+
+    /// Keeps only the front ends that `keep` wants.
+    pub fn retain_frontends(&mut self, mut keep: impl FnMut(&Reference) -> bool) {
+        self.frontends.retain(|reference, _| keep(reference));
+    }
+
     /// The pin of what ADD fetches from an address: `sha256:...` of a file, the commit of a repository.
     pub fn remote(&self, url: &str) -> Option<&str> {
         self.remotes.get(url).map(String::as_str)
@@ -107,6 +131,11 @@ impl Lock {
     /// The generation of an image with `rebuild_every`; 0 until it is raised for the first time.
     pub fn generation(&self, image: &str) -> u64 {
         self.generations.get(image).copied().unwrap_or(0)
+    }
+
+    /// Keeps only the generations of images that `keep` wants.
+    pub fn retain_generations(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.generations.retain(|image, _| keep(image));
     }
 
     /// Raises the generation of an image, so that it is rebuilt.
@@ -140,6 +169,7 @@ mod tests {
         let platform: Platform = "linux/arm64".parse().unwrap();
         lock.set(reference.clone(), platform.clone(), Digest::of(b"x"));
         lock.raise_generation("base");
+        lock.set_frontend("docker/dockerfile:1".parse().unwrap(), Digest::of(b"f"));
         lock.set_remote("https://example.com/x", "sha256:0");
         let text = lock.render();
         let again = Lock::parse(&Source::new("deploy.lock", text.clone())).unwrap();
@@ -148,8 +178,12 @@ mod tests {
         assert_eq!(again.pin(&reference, &platform), Some(Digest::of(b"x")));
         assert_eq!(again.generation("base"), 1);
         assert_eq!(again.remote("https://example.com/x"), Some("sha256:0"));
+        assert_eq!(again.frontend(&"docker.io/docker/dockerfile:1".parse().unwrap()), Some(Digest::of(b"f")));
         lock.retain(|_, _| false);
-        assert_eq!(lock.pins().count(), 0);
+        lock.retain_frontends(|_| false);
+        lock.retain_remotes(|_| false);
+        lock.retain_generations(|_| false);
+        assert_eq!(lock, Lock::default());
     }
 
     #[test]

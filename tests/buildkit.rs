@@ -525,6 +525,77 @@ async fn many_builds_share_a_connection() {
     assert_eq!(digests.len(), 8);
 }
 
+/// The lines of a Dockerfile for a size.
+type Lines = fn(usize) -> String;
+
+/// Images whose files get their times while they are built: what they are, and a Dockerfile for a size.
+const TIMED: [(&str, Lines); 4] = [
+    ("COPY of 500 files", |_| "COPY files /files\n".to_owned()),
+    ("RUN that writes 800 files", |size| {
+        format!("RUN mkdir /d; i=0; while [ $i -lt {} ]; do echo $i > /d/$i; i=$((i+1)); done\n", 20 * size)
+    }),
+    ("RUN that writes 40 MB", |size| grow("/data", size)),
+    ("10 RUNs that write 2 MB each", |size| (0..10).map(|number| grow(&format!("/data{number}"), size / 20)).collect()),
+];
+
+/// A RUN that writes so many MB.
+fn grow(path: &str, megabytes: usize) -> String {
+    format!("RUN i=0; while [ $i -lt {megabytes} ]; do cat /noise >> {path}; i=$((i+1)); done\n")
+}
+
+/// Built twice from nothing, an image has the same digest. `bench/epoch` measures what that costs, with
+/// `ORCHESTRATE_MEASURE_EPOCH` builds of each kind.
+#[tokio::test]
+async fn what_is_built_twice_is_the_same_and_what_that_costs() {
+    if real::real("what_is_built_twice_is_the_same_and_what_that_costs").is_none() {
+        return;
+    }
+    let rounds: Option<usize> = std::env::var("ORCHESTRATE_MEASURE_EPOCH").ok().map(|text| text.parse().unwrap());
+    let place = Place::new();
+    place.busybox();
+    let noise: Vec<u8> =
+        (0_u64..1 << 17).flat_map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).to_le_bytes()).collect();
+    place.write("noise", &noise);
+    for number in 0..500 {
+        place.write(format!("files/{number}"), &noise[number * 100..number * 100 + 4000]);
+    }
+    let buildkit = connected().await;
+    let kinds = if rounds.is_some() { &TIMED[..] } else { &TIMED[..2] };
+    for (what, lines) in kinds {
+        let text = |size| {
+            let links = "RUN [\"/bin/sh\", \"-c\", \"/bin/busybox --install -s /bin || true\"]\n";
+            format!("FROM scratch\nCOPY sh /bin/sh\nCOPY sh /bin/busybox\n{links}COPY noise /\n{}", lines(size))
+        };
+        let request = |epoch: Option<i64>, no_cache, size| Request {
+            source_date_epoch: epoch,
+            no_cache,
+            ..place.request(&text(size))
+        };
+        let Some(rounds) = rounds else {
+            let one = built(&buildkit, request(Some(0), true, 5), &place).await.0.unwrap();
+            let two = built(&buildkit, request(Some(0), true, 5), &place).await.0.unwrap();
+            assert_eq!(one.digest, two.digest, "{what}");
+            continue;
+        };
+        for (how, no_cache) in [("from nothing", true), ("all in the cache", false)] {
+            let mut seconds = [Vec::new(), Vec::new()];
+            for round in 0..=rounds {
+                for (times, epoch) in seconds.iter_mut().zip([None, Some(0)]) {
+                    let began = Instant::now();
+                    built(&buildkit, request(epoch, no_cache, 40), &place).await.0.unwrap();
+                    // The first round fills the cache.
+                    times.extend((round > 0).then(|| began.elapsed().as_secs_f64()));
+                }
+            }
+            let [without, with] = seconds.map(|mut times| {
+                times.sort_by(f64::total_cmp);
+                times[times.len() / 2]
+            });
+            println!("| {what} | {how} | {without:.2} | {with:.2} | {:.2} |", with / without);
+        }
+    }
+}
+
 #[tokio::test]
 async fn compression_and_provenance_are_as_asked_for() {
     if real::real("compression_and_provenance_are_as_asked_for").is_none() {

@@ -143,3 +143,45 @@ fn layers_of_a_base_stay_as_they_are() {
     assert_eq!(built[0][0], layers(&base)[0], "the layer of the base");
     assert_eq!(built[0], built[1], "built twice, the same layers");
 }
+
+#[test]
+fn a_front_end_comes_by_its_pinned_digest() {
+    let Some(real) = real::real("a_front_end_comes_by_its_pinned_digest") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let name = real.repository("front-end");
+    let reference = format!("{}/{name}:1", real.registry);
+    // An image that is no front end: BuildKit says which one it fetched, and that it does not answer.
+    let push = |text: &str| {
+        std::fs::write(folder.path().join("file"), text).unwrap();
+        std::fs::write(folder.path().join("Dockerfile.fe"), "FROM scratch\nCOPY file /fe\n").unwrap();
+        let push = format!("docker buildx build --provenance=false --push -t {reference} -f Dockerfile.fe . >&2");
+        shell(folder.path(), &push);
+        let output = shell(folder.path(), &format!("docker buildx imagetools inspect {reference}"));
+        let digest = output.lines().find_map(|line| line.strip_prefix("Digest:")).unwrap().trim().to_owned();
+        assert!(digest.starts_with("sha256:"), "{output}");
+        digest
+    };
+    let first = push("one\n");
+    std::fs::write(folder.path().join("Dockerfile"), format!("# syntax={reference}\nFROM scratch\nCOPY file /\n"))
+        .unwrap();
+    let repository = real.repository("dependent");
+    let manifest = format!(
+        "version: 1\nproject: pins\nregistries: {{ here: {{ kind: oci, url: \"http://{}\" }} }}\nimages:\n  a: {{ context: ., push: [{{ registry: here, repository: {repository}, tags: [latest] }}] }}\n",
+        real.registry
+    );
+    std::fs::write(folder.path().join("deploy.yaml"), manifest).unwrap();
+    let built_with = |digest: &str| {
+        let (code, _, stderr) = orchestrate(folder.path(), &["apply"]);
+        assert_eq!(code, 1, "it is no front end: {stderr}");
+        let log = std::fs::read_to_string(folder.path().join(".orchestrate/events.jsonl")).unwrap();
+        assert!(log.contains(&format!("{name}@{digest}")), "BuildKit fetches {digest}: {stderr}");
+    };
+    built_with(&first);
+    let second = push("two\n");
+    assert_ne!(first, second);
+    built_with(&first);
+    let (code, stdout, _) = orchestrate(folder.path(), &["update", "--check"]);
+    assert!(code == 5 && stdout.contains("# syntax"), "{stdout}");
+    assert_eq!(orchestrate(folder.path(), &["update"]).0, 0);
+    built_with(&second);
+}

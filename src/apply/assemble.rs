@@ -59,7 +59,7 @@ fn request(image: &ImageWork, platform: &Platform, planned: &PlatformWork, paren
         target: resolved.target.as_ref().map(|target| target.value.clone()),
         args,
         contexts: contexts(image, platform, planned, parents),
-        labels: resolved.labels.iter().map(|(name, label)| (name.clone(), label.value.clone())).collect(),
+        labels: resolved.labels.iter().map(|(name, label)| (name.clone(), label.on(&parents.work.day))).collect(),
         annotations: resolved.annotations.clone(),
         bases: bases(image, planned, parents),
         output: resolved.output.clone(),

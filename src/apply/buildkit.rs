@@ -9,7 +9,7 @@ use super::pinned::Pinned;
 use super::work::{ImageWork, PlatformWork, Work};
 use crate::event::{Kind, Stream};
 use crate::exec::buildkit::{BuildProgress, ContextSource, LogStream, Request, SecretSource};
-use crate::graph::placeholder;
+use crate::graph::{FRONTEND, placeholder};
 use crate::name::ImageName;
 use crate::platform::Platform;
 use crate::project::{NamedContext, Secret};
@@ -124,6 +124,17 @@ fn request(
             contexts.insert(name, source);
         }
     }
+    let mut args = args(image, platform, parents);
+    if let (Some(used), Some(digest)) = (&planned.recipe.frontend, planned.pins.get(FRONTEND)) {
+        let reference = used.reference.at(*digest).to_string();
+        if let Some(syntax) = args.get_mut("BUILDKIT_SYNTAX") {
+            // What follows the reference is for the front end.
+            let rest = syntax.trim().split_once(' ').map(|(_, rest)| format!(" {rest}")).unwrap_or_default();
+            *syntax = format!("{reference}{rest}");
+        } else {
+            pinned.front_end(&used.location, reference);
+        }
+    }
     for remote in planned.recipe.analysis.remotes.iter().filter(|remote| remote.moves()) {
         if let Some(Some(pin)) = planned.fingerprint.remotes.get(&remote.url) {
             pinned.fetch(remote, pin);
@@ -151,9 +162,9 @@ fn request(
         dockerfile: pinned.source(),
         context: planned.contexts.get("").cloned().unwrap_or_else(|| empty(parents.work)),
         contexts,
-        args: args(image, platform, parents),
+        args,
         target: resolved.target.as_ref().map(|target| target.value.clone()),
-        labels: resolved.labels.iter().map(|(name, label)| (name.clone(), label.value.clone())).collect(),
+        labels: resolved.labels.iter().map(|(name, label)| (name.clone(), label.on(&parents.work.day))).collect(),
         annotations: resolved.annotations.clone(),
         secrets: secrets.collect(),
         ssh: resolved.ssh.clone(),

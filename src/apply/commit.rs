@@ -155,7 +155,7 @@ impl Publisher<'_> {
             }
         }
         for (name, label) in image.labels.iter().filter(|(_, label)| label.volatile) {
-            volatile.insert(format!("label {name}"), label.value.clone());
+            volatile.insert(format!("label {name}"), label.on(&self.shared.work.day));
         }
         let commit = self.shared.plan.commit.as_ref().map(|commit| commit.id.clone());
         let document = self.fresh_document(digest, pinned, commit, &volatile);
@@ -197,8 +197,8 @@ impl Publisher<'_> {
     }
 }
 
-/// Seconds since 1970, for `prune` alone: no key and no decision of a plan depends on it.
-fn now() -> i64 {
+/// Seconds since 1970, for `prune`, `rebuild_every` and `published`: no key depends on it.
+pub(super) fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -176,7 +176,9 @@ async fn build_platforms(
     image: &ImageWork,
     made: &MadeImages,
 ) -> Result<Fresh, ApplyError> {
-    let no_cache = step.reasons.contains(&Reason::Forced);
+    // A rebuild that takes its steps from a cache is none.
+    let generation = image.platforms.values().any(|work| work.fingerprint.generation > 0);
+    let no_cache = step.reasons.contains(&Reason::Forced) || (generation && image.image.rebuild_every.is_some());
     let run = BuildRun {
         executor: step.executor,
         store: &shared.store,

@@ -9,6 +9,7 @@ mod build;
 mod buildkit;
 mod commit;
 mod compare;
+mod days;
 mod error;
 mod events;
 mod functions;

@@ -25,6 +25,13 @@ impl<'a> Pinned<'a> {
         place.ends_with("FROM") && self.replace_word(location, reference)
     }
 
+    /// Puts `reference` where `# syntax=` names the front end.
+    pub fn front_end(&mut self, location: &Location, reference: String) {
+        if self.is_ours(location) && location.span.length > 0 {
+            self.put(location.span.start, location.span.length, reference);
+        }
+    }
+
     /// Makes an ADD fetch what `pin` says, or fail; says whether it could.
     pub fn fetch(&mut self, remote: &Remote, pin: &str) -> bool {
         match remote.kind {
@@ -132,6 +139,14 @@ mod tests {
         assert!(!pinned.fetch(&remote("https://x.y/a", RemoteKind::Http, false), "sha256:1"));
         let wanted = "FROM scratch\nADD --checksum=sha256:1 https://x.y/z /\nADD [\"https://x.y/r.git#c0ffee:sub\", \"/r\"]\nADD https://x.y/a https://x.y/b /\n";
         assert_eq!(pinned.source().text(), wanted);
+    }
+
+    #[test]
+    fn a_front_end_is_replaced_whichever_it_is() {
+        let source = Source::new("Dockerfile", "# syntax = own/fe:1 with words\nthis: that\n");
+        let mut pinned = Pinned::new(&source, false);
+        pinned.front_end(&at(&source, "own/fe:1"), "own/fe:1@sha256:0".to_owned());
+        assert_eq!(pinned.source().text(), "# syntax = own/fe:1@sha256:0 with words\nthis: that\n");
     }
 
     #[test]

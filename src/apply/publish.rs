@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::commit::{Claim, document_of};
+use super::commit::{Claim, document_of, now};
 use super::error::ApplyError;
 use super::made::Made;
 use super::make::{Shared, platforms_of};
@@ -150,8 +150,13 @@ impl Publisher<'_> {
         let document =
             document.ok_or_else(|| ApplyError::Gone(format!("no sound record vouches for {source}:{tag} any more")))?;
         // At a public destination the document says no more than the key; ours has the rest.
-        let document =
-            if document.records.is_empty() { self.kept_document(digest, document.pinned, &document) } else { document };
+        let document = match document.records.is_empty() {
+            true => {
+                let kept = self.kept_document(digest, document.pinned, &document);
+                Document { published: kept.published.or_else(|| Some(now())), ..kept }
+            }
+            false => document,
+        };
         self.copy_between(&source, index, digest, &document).await
     }
 

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::build::MadeImages;
+use super::days::dated;
 use super::error::ApplyError;
 use super::events::Events;
 use super::functions;
@@ -95,7 +96,18 @@ async fn publish(shared: &Shared, options: Options, state: &mut State) {
         return;
     }
     steps.retain(|step| !state.is_lost(&step.name));
-    let phase = move_tags(shared, &steps, &state.made, options.publish_partial).await;
+    let mut ready = Vec::new();
+    for step in dated(shared, &steps, &state.made).await {
+        match step {
+            Ok(step) => ready.push(step),
+            Err((name, error)) => state.fail(shared, &name, &error),
+        }
+    }
+    if !may_go_on(state) {
+        return;
+    }
+    let phase = move_tags(shared, &ready.iter().collect::<Vec<_>>(), &state.made, options.publish_partial).await;
+    state.dated = ready.into_iter().map(|step| (step.name.clone(), step)).collect();
     (state.right, state.moves) = (phase.right, phase.moved);
     for (name, error) in phase.failures {
         state.fail(shared, &name, &error);
@@ -128,6 +140,8 @@ struct State {
     moves: Vec<TagReceipt>,
     /// The functions that had something to do, once they had their turn.
     functions: Vec<FunctionReceipt>,
+    /// The steps whose tags were to move, as they were moved.
+    dated: BTreeMap<ImageName, Step>,
 }
 
 struct End {
@@ -239,7 +253,11 @@ impl State {
             (false, false) => RunOutcome::Succeeded,
         };
         let put = shared.put.lock().expect("nothing panics while it holds the lock");
-        let images = shared.plan.images.iter().map(|step| self.image_receipt(step, put.get(&step.name))).collect();
+        let images = shared.plan.images.iter().map(|step| {
+            let step = self.dated.get(&step.name).unwrap_or(step);
+            self.image_receipt(step, put.get(&step.name))
+        });
+        let images = images.collect();
         let counted = shared.work.client.counters().counts().requests;
         let counted = counted.into_iter().map(|(kind, count)| (kind.to_owned(), count));
         let requests = counted.chain((shared.work.calls)()).collect();

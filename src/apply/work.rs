@@ -43,6 +43,8 @@ pub struct Work {
     pub rules: Rules,
     /// Counts the calls of a cloud's API that were made so far, by action.
     pub calls: CountCalls,
+    /// The day of the run, `2026-01-31`: what `published` says in the labels of what it builds.
+    pub day: String,
 }
 
 /// Counts calls, by action.

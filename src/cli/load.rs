@@ -11,7 +11,7 @@ use crate::manifest::{self, BuildsOn, Choices, Files, GitFacts};
 use crate::name::ImageName;
 use crate::platform::Platform;
 use crate::problem::{Code, Problem, Problems, Source, did_you_mean};
-use crate::project::{Image, Project, RegistryKind};
+use crate::project::{ExecutorChoice, Image, Project, RegistryKind};
 use crate::reference::Reference;
 use crate::workspace::{self, Changes, GitState, Workspace};
 
@@ -230,6 +230,13 @@ impl Loaded {
                     }
                     Err(found) => problems.append(found),
                 }
+            }
+            // All platforms have the same builder, and the embedded one asks for no front end.
+            if let Some(platforms) = recipes.get_mut(&image.name)
+                && image.executor != ExecutorChoice::Buildkit
+                && platforms.values().all(|recipe| recipe.needs_buildkit(image).is_none())
+            {
+                platforms.values_mut().for_each(|recipe| recipe.frontend = None);
             }
         }
         recipes

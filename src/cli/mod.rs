@@ -7,6 +7,7 @@ mod build_folder;
 mod cloud;
 mod commands;
 mod contexts;
+mod dates;
 mod exit;
 mod init;
 mod load;

@@ -11,7 +11,7 @@ use super::registries::Registries;
 use super::settings::Settings;
 use crate::digest::Digest;
 use crate::dockerfile::{BaseConfig, Remote, RemoteKind};
-use crate::graph::{OutsideUse, Recipe};
+use crate::graph::{FrontendUse, OutsideUse, Recipe};
 use crate::lock::Lock;
 use crate::observe;
 use crate::platform::Platform;
@@ -49,6 +49,8 @@ fn outside(wired: &Wired) -> impl Iterator<Item = &OutsideUse> {
 pub enum Added {
     /// An image from outside, on a platform.
     Image(Reference, Platform, Digest),
+    /// A front end that `# syntax=` names.
+    Frontend(Reference, Digest),
     /// What ADD fetches, by address.
     Remote(String, String),
 }
@@ -58,6 +60,9 @@ impl fmt::Display for Added {
         match self {
             Self::Image(reference, platform, digest) => {
                 write!(f, "{reference} for {platform} is not in {LOCK} yet: taken as {}", digest.short())
+            }
+            Self::Frontend(reference, digest) => {
+                write!(f, "{reference} (# syntax) is not in {LOCK} yet: taken as {}", digest.short())
             }
             Self::Remote(url, pin) => write!(f, "{url} is not in {LOCK} yet: taken as {pin}"),
         }
@@ -83,6 +88,11 @@ pub async fn pin(
         .filter(|remote| remote.moves() && lock.remote(&remote.url).is_none())
         .map(|remote| (remote.url.as_str(), remote))
         .collect();
+    let frontends: BTreeMap<&Reference, &FrontendUse> = selected(wired)
+        .filter_map(|recipe| recipe.frontend.as_ref())
+        .filter(|used| used.reference.digest.is_none() && lock.frontend(&used.reference).is_none())
+        .map(|used| (&used.reference, used))
+        .collect();
     if settings.locked || settings.offline {
         let why = if settings.locked { "--locked forbids to add one" } else { "--offline forbids to ask for it" };
         let missing = |what: String, location: &Location| {
@@ -93,7 +103,9 @@ pub async fn pin(
         let images =
             images.values().map(|used| missing(format!("`{}` for {}", used.reference, used.platform), &used.location));
         let fetched = fetched.values().map(|remote| missing(format!("`{}`", remote.url), &remote.location));
-        let problems: Problems = images.chain(fetched).collect();
+        let frontends =
+            frontends.values().map(|used| missing(format!("the front end `{}`", used.reference), &used.location));
+        let problems: Problems = images.chain(frontends).chain(fetched).collect();
         return problems.or(Vec::new()).map_err(Failure::from);
     }
     let client = &registries.client;
@@ -107,6 +119,10 @@ pub async fn pin(
         let digest = digest.map_err(|error| cannot_ask(&error))?;
         added.push(Added::Image(reference, platform, digest));
     }
+    for reference in frontends.into_keys() {
+        let digest = observe::digest_of(client, reference).await.map_err(|error| cannot_ask(&error))?;
+        added.push(Added::Frontend(reference.clone(), digest));
+    }
     let mut found = stream::iter(fetched.into_values().map(|remote| pin_of_remote(client, remote))).buffer_unordered(4);
     while let Some(pinned) = found.next().await {
         let (url, pin) = pinned?;
@@ -116,6 +132,7 @@ pub async fn pin(
     for pin in &added {
         match pin {
             Added::Image(reference, platform, digest) => lock.set(reference.clone(), platform.clone(), *digest),
+            Added::Frontend(reference, digest) => lock.set_frontend(reference.clone(), *digest),
             Added::Remote(url, pin) => lock.set_remote(url, pin),
         }
     }

@@ -77,12 +77,14 @@ fn keys(
             };
             let pin = |reference: &Reference, platform: &Platform| lock.pin(reference, platform);
             let remote = |url: &str| lock.remote(url).map(str::to_owned);
+            let frontend = |reference: &Reference| lock.frontend(reference);
             let files = read.snapshots.iter().map(|(name, snapshot)| (name.clone(), snapshot.shared_files()));
             let ingredients = Ingredients {
                 contexts: files.collect(),
                 extra: Arc::clone(&extra),
                 pin: &pin,
                 remote: &remote,
+                frontend: &frontend,
                 parent: &parent,
                 generation: lock.generation(name.as_str()),
             };
@@ -107,13 +109,15 @@ fn image_facts(image: &Image, platforms: &BTreeMap<Platform, PlatformWork>) -> I
     let key = image_key(&fingerprints.iter().map(|(platform, print)| (platform.clone(), print.key())).collect());
     let (executor, executor_because) = executor(image, platforms);
     let narrowing = Narrowing::default();
-    ImageFacts { key, fingerprints, executor, executor_because, uncommitted: Vec::new(), narrowing }
+    let uncommitted = Vec::new();
+    ImageFacts { key, fingerprints, executor, executor_because, uncommitted, narrowing, published: None }
 }
 
 /// Who builds: a function of the manifest and the Dockerfile alone, never of what is installed. All platforms of an image have the same
 /// builder, so one that needs BuildKit decides for all.
 fn executor(image: &Image, platforms: &BTreeMap<Platform, PlatformWork>) -> (Executor, Option<String>) {
-    if image.executor == ExecutorChoice::Buildkit {
+    let known = platforms.values().all(|work| work.recipe.analysis.frontend_known);
+    if image.executor == ExecutorChoice::Buildkit && known {
         return (Executor::Buildkit, Some(plan::FORCED_BUILDKIT.to_owned()));
     }
     match platforms.values().find_map(|work| work.recipe.needs_buildkit(image)) {

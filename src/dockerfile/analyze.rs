@@ -10,6 +10,9 @@ use super::syntax::{Dockerfile, Kind};
 use super::walk::Walk;
 use crate::problem::{Problems, Severity};
 
+/// What `BUILDKIT_SYNTAX` says for the front end that is part of BuildKit, whatever `# syntax=` names.
+const BUILT_IN: &str = "dockerfile.v0";
+
 /// Finds out what a build of the request's target would use.
 ///
 /// # Errors
@@ -57,8 +60,12 @@ pub fn analyze(file: &Dockerfile, request: &Request<'_>) -> Result<Analysis, Pro
 
 fn front_end(file: &Dockerfile, request: &Request<'_>, analysis: &mut Analysis) {
     let directive = file.syntax.as_ref().map(|word| (word.text.clone(), word.location.clone()));
-    let arg = request.args.get("BUILDKIT_SYNTAX").map(|text| (text.clone(), file.source.at(0, 0)));
-    analysis.syntax = arg.or(directive);
+    let arg = request.args.get("BUILDKIT_SYNTAX").and_then(|text| text.split_whitespace().next());
+    analysis.syntax = match arg {
+        Some(BUILT_IN) => None,
+        Some(text) => Some((text.to_owned(), file.source.at(0, 0))),
+        None => directive,
+    };
     analysis.frontend_known = analysis.syntax.as_ref().is_none_or(|(text, _)| is_known_frontend(text));
 }
 
@@ -102,7 +109,9 @@ fn unknown_front_end(file: &Dockerfile, analysis: &mut Analysis) {
         text: ".".to_owned(),
     };
     analysis.reads.insert(String::new(), vec![read]);
-    analysis.first_run.get_or_insert_with(|| ("a front end of its own".to_owned(), location));
+    analysis
+        .first_run
+        .get_or_insert_with(|| ("a front end of its own, which may read the whole context".to_owned(), location));
 }
 
 fn undeclared(file: &Dockerfile, request: &Request<'_>, analysis: &Analysis) -> BTreeMap<String, Undeclared> {

@@ -97,7 +97,9 @@ pub(super) fn parse(line: &Line, range: Range<usize>, escape: char, problems: &m
     let (flags, rest) = words::flags(&line.text, rest);
     let whole = line.at(words::trim(&line.text, range));
     let mut reader = Reader { line, name: &name, place: &place, rest, escape, problems };
-    let flags = reader.flags(flags)?;
+    // HEALTHCHECK NONE takes any flag, and has no use for it.
+    let none = name == "HEALTHCHECK" && reader.text().eq_ignore_ascii_case("none");
+    let flags = if none { Vec::new() } else { reader.flags(flags)? };
     if name == "FROM" {
         return reader.from(&flags, whole).map(Parsed::Stage);
     }
@@ -374,7 +376,7 @@ impl Reader<'_> {
         let kind = text[..end].to_ascii_uppercase();
         self.rest = words::trim(&self.line.text, self.rest.start + end..self.rest.end);
         match kind.as_str() {
-            "NONE" if self.rest.is_empty() && flags.is_empty() => return Some(None),
+            "NONE" if self.rest.is_empty() => return Some(None),
             "NONE" => return self.fail("HEALTHCHECK NONE takes no arguments", None),
             "CMD" => {}
             other => return self.fail(format!("`{other}` is not a health check: `CMD` and `NONE` are"), None),

@@ -17,6 +17,7 @@ mod scope;
 mod select;
 mod sources;
 mod syntax;
+mod values;
 mod walk;
 mod words;
 
@@ -31,6 +32,7 @@ pub use select::{Missing, Run, Selection, select};
 pub use syntax::{
     ArgDeclaration, Command, Dockerfile, Flag, Heredoc, Instruction, Kind, Pair, Stage, Transfer, Trigger, Word,
 };
+pub use values::{exposed_ports, is_signal};
 
 #[cfg(test)]
 mod tests;

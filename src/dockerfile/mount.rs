@@ -1,5 +1,7 @@
 //! `RUN --mount=`.
 
+use super::values::is_size;
+
 /// A mount, its values expanded.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Mount {
@@ -113,7 +115,15 @@ pub fn parse_mount(value: &str, mut expand: impl FnMut(&str) -> Result<String, S
                     .map_err(|_| format!("`{}` is not a number for `{key}`", text().unwrap_or_default()))?;
                 owner = Some(key);
             }
-            "size" | "env" => {
+            "size" if mount.kind != MountKind::Tmpfs => {
+                return Err("`size` belongs to mounts of type `tmpfs`, after the type".to_owned());
+            }
+            "size" => {
+                if !is_size(&text()?) {
+                    return Err(format!("`{}` is not a size: write for example `64m`", text()?));
+                }
+            }
+            "env" => {
                 text()?;
             }
             _ => {

@@ -40,6 +40,7 @@ pub(super) struct Stages<'a> {
     /// The last stage of each name.
     by_name: BTreeMap<String, usize>,
     contexts: &'a BTreeSet<String>,
+    build_platform: &'a Platform,
 }
 
 /// The named context that a name or reference stands for, if there is one.
@@ -67,7 +68,12 @@ impl<'a> Stages<'a> {
         request: &'a Request<'_>,
         problems: &mut Problems,
     ) -> Self {
-        let mut stages = Self { nodes: Vec::new(), by_name: BTreeMap::new(), contexts: request.contexts };
+        let mut stages = Self {
+            nodes: Vec::new(),
+            by_name: BTreeMap::new(),
+            contexts: request.contexts,
+            build_platform: request.build_platform,
+        };
         for (index, stage) in file.stages.iter().enumerate() {
             let node = stages.node(stage, Lexer::new(file.escape), globals, problems);
             stages.nodes.push(node);
@@ -101,9 +107,9 @@ impl<'a> Stages<'a> {
         if let Some(word) = &stage.platform
             && let Some(expanded) = expand(lexer, word, &globals.values, problems)
         {
-            match expanded.text.parse() {
-                Ok(platform) => node.platform = Some(platform),
-                Err(_) => {
+            match platform(&expanded.text, self.build_platform) {
+                Some(platform) => node.platform = Some(platform),
+                None => {
                     let problem = without_value(word, &expanded.used, globals).unwrap_or_else(|| {
                         Problem::error(Code::DockerfileSyntax, format!("`{}` is not a platform", expanded.text))
                             .at(&word.location, "")
@@ -369,4 +375,20 @@ pub(super) fn without_value(word: &Word, used: &[Used], globals: &Globals) -> Op
                 .unwrap_or_else(|| format!("declare `ARG {name}` before the first FROM")),
         ),
     })
+}
+
+/// A platform as BuildKit reads it: an operating system alone has the architecture of the builder, an architecture alone is for Linux.
+fn platform(text: &str, build: &Platform) -> Option<Platform> {
+    const SYSTEMS: [&str; 5] = ["linux", "windows", "darwin", "freebsd", "netbsd"];
+    const ARCHITECTURES: [&str; 9] =
+        ["386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x"];
+    if text.contains('/') {
+        return text.parse().ok();
+    }
+    let lower = text.to_ascii_lowercase();
+    if SYSTEMS.contains(&lower.as_str()) {
+        return Some(Platform { os: lower, ..build.clone() });
+    }
+    let platform: Platform = format!("linux/{lower}").parse().ok()?;
+    ARCHITECTURES.contains(&platform.architecture.as_str()).then_some(platform)
 }

@@ -229,6 +229,7 @@ impl Walk<'_> {
             | Kind::Shell(_)
             | Kind::Onbuild(_) => {}
         }
+        self.judge(instruction);
         let global = |name: &str| self.globals.declared.get(name).and_then(|_| self.globals.values.get(name).cloned());
         let line = recipe::instruction(instruction, source_name.as_deref(), &global, &|from| {
             self.mount_source(current.index, from)

@@ -79,6 +79,11 @@ impl Document {
     }
 }
 
+/// The day of a time in seconds since 1970, at Greenwich: `2026-01-31`.
+pub fn day_of(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).unwrap_or_default().strftime("%Y-%m-%d").to_string()
+}
+
 impl Record {
     /// The fingerprint that this record was made of.
     pub fn fingerprint(&self) -> Fingerprint {

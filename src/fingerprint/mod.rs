@@ -10,7 +10,7 @@ mod files;
 mod record;
 
 pub use difference::{Difference, FileChange, difference};
-pub use document::Document;
+pub use document::{Document, day_of};
 pub use encode::Encoder;
 pub use files::{FileEntry, FileKind, FileSet};
 pub use record::{BuiltOn, FORMAT, Fingerprint, Parent, Pin, Record, StageRecord, image_key};

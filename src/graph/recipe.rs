@@ -41,6 +41,18 @@ pub struct OutsideUse {
     pub location: Location,
 }
 
+/// The front end that reads the Dockerfile in the builder.
+#[derive(Clone, Debug)]
+pub struct FrontendUse {
+    /// Its image.
+    pub reference: Reference,
+    /// The word in the Dockerfile; the beginning of the file if an arg names it.
+    pub location: Location,
+}
+
+/// The place of the front end in a record.
+pub const FRONTEND: &str = "# syntax";
+
 /// What stands for a volatile value where it must not count.
 const VOLATILE: &str = "{volatile}";
 
@@ -63,6 +75,8 @@ pub struct Recipe {
     pub parents: Vec<ParentUse>,
     /// Images from outside.
     pub outside: Vec<OutsideUse>,
+    /// The front end that `# syntax=` names. None where the image is assembled: then nobody asks for it.
+    pub frontend: Option<FrontendUse>,
 }
 
 impl Recipe {
@@ -178,7 +192,8 @@ pub fn recipe(
     undeclared(image, &analysis, &mut found.problems);
     let Found { parents, outside, mut problems, .. } = found;
     let Analysis { stages, args, .. } = counting;
-    let recipe = Recipe { analysis, stages, args, parents, outside };
+    let frontend = frontend(&analysis, &mut problems);
+    let recipe = Recipe { analysis, stages, args, parents, outside, frontend };
     if image.executor == ExecutorChoice::Assemble
         && let Some((what, location)) = recipe.needs_buildkit(image)
     {
@@ -337,6 +352,19 @@ impl Found<'_> {
                 },
                 NamedContext::Folder(_) => {}
             }
+        }
+    }
+}
+
+/// The front end as a reference.
+fn frontend(analysis: &Analysis, problems: &mut Problems) -> Option<FrontendUse> {
+    let (text, location) = analysis.syntax.as_ref()?;
+    match text.parse() {
+        Ok(reference) => Some(FrontendUse { reference, location: location.clone() }),
+        Err(error) => {
+            let problem = Problem::error(Code::BadReference, format!("`{text}` cannot be a front end: {error}"));
+            problems.push(problem.at(location, ""));
+            None
         }
     }
 }

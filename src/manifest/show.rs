@@ -138,7 +138,8 @@ fn image_value(image: &Image) -> Value {
     let args = image.args.iter().map(|(name, arg)| (name.clone(), arg_value(arg)));
     put(&mut value, "args", Value::Object(args.collect()));
     let labels = image.labels.iter().map(|(name, label)| {
-        let shown = if label.volatile { json!({ "value": label.value, "volatile": true }) } else { json!(label.value) };
+        let shown =
+            if label.volatile { json!({ "value": label.shown(), "volatile": true }) } else { json!(label.value) };
         (name.clone(), shown)
     });
     put(&mut value, "labels", Value::Object(labels.collect()));

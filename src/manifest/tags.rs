@@ -34,7 +34,8 @@ pub(crate) fn resolve(node: &Node, names: &impl TagScope, renderer: &mut Rendere
         scope.local.insert("published".to_owned(), "2026-01-01".into());
         let tried = renderer.text(node, &scope)?;
         check(&tried, node, renderer)?;
-        return Some((TagText::Late { template, scope: names.scope().only(&used) }, taint));
+        let dated = used.iter().any(|name| name == "published");
+        return Some((TagText::Late { template, scope: names.scope().only(&used), dated }, taint));
     }
     let text = renderer.text(node, names.scope())?;
     check(&text, node, renderer)?;
@@ -75,7 +76,7 @@ fn problem_of(tag: &str, location: &Location) -> Option<Problem> {
 pub fn render_tag(rule: &TagRule, key: Option<&Key>, published: Option<&str>) -> Result<Vec<String>, Problem> {
     let (template, scope) = match &rule.text {
         TagText::Rendered(tags) => return Ok(tags.clone()),
-        TagText::Late { template, scope } => (template, scope),
+        TagText::Late { template, scope, .. } => (template, scope),
     };
     let mut names: Map<String, Value> = scope.as_object().cloned().unwrap_or_default();
     if let Some(key) = key {

@@ -73,7 +73,12 @@ impl Observer<'_> {
             for (index, destination) in image.destinations.iter().enumerate() {
                 let question = |is_tag, tag: &String| Question { image: &image.image, index, is_tag, tag: tag.clone() };
                 questions.push(question(false, &destination.key_tag));
-                let tags = destination.tags.iter().map(|tag| &tag.tag).chain(&destination.known_by);
+                let tags = destination
+                    .tags
+                    .iter()
+                    .filter(|tag| !tag.at_build)
+                    .map(|tag| &tag.tag)
+                    .chain(&destination.known_by);
                 questions.extend(tags.map(|tag| question(true, tag)));
             }
         }
@@ -194,7 +199,7 @@ impl Observer<'_> {
         Ok(previous.into_iter().flatten().collect())
     }
 
-    fn is_public(&self, image: &ImageName, index: usize) -> bool {
+    pub(super) fn is_public(&self, image: &ImageName, index: usize) -> bool {
         let destination = self.project.images.get(image).and_then(|image| image.destinations.get(index));
         destination.and_then(|d| self.project.registries.get(&d.registry)).is_some_and(|registry| registry.public)
     }

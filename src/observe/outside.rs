@@ -78,6 +78,17 @@ pub async fn pin_of(client: &Client, reference: &Reference, platform: &Platform)
         .ok_or_else(|| OutsideError::Platform { reference: reference.clone(), platform: platform.clone() })
 }
 
+/// The digest of what `reference` means now: of the index, if it is one.
+///
+/// # Errors
+/// If there is no such image, or its registry cannot be asked.
+pub async fn digest_of(client: &Client, reference: &Reference) -> Result<Digest, OutsideError> {
+    let repository = Repository::remote(client, RepositoryName::from(reference));
+    let failed = |error| OutsideError::Registry { reference: reference.clone(), error: Box::new(error) };
+    let raw = repository.get_manifest(by(reference)).await.map_err(failed)?;
+    raw.map(|raw| raw.digest()).ok_or_else(|| OutsideError::Missing(reference.clone()))
+}
+
 /// The configuration of a pinned image.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! From facts to actions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::facts::{
     AskMover, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Standing, Wanted,
@@ -9,91 +9,12 @@ use super::facts::{
 use super::functions::functions;
 use super::model::{Action, Blocker, FORMAT, Narrowed, Plan, Publication, Step, TagMove};
 use super::reason::Reason;
+use super::rebuild::{Rebuild, rebuild};
+use super::wanted::run_images;
 use crate::digest::Digest;
 use crate::fingerprint::difference;
-use crate::manifest;
 use crate::name::ImageName;
-use crate::problem::{Code, Location, Problem, Problems};
 use crate::project::{Destination, Image, Project, Registry, RegistryKind};
-
-/// What to ask the registries: each destination of each image that the run is about, with every tag that it should have.
-///
-/// # Errors
-/// A tag that cannot be rendered with the key, or that two images claim.
-pub fn wanted(facts: &Facts<'_>) -> Result<Vec<Wanted>, Problems> {
-    let mut all = Vec::new();
-    let mut problems = Problems::new();
-    let mut claims: BTreeMap<(String, String), (&ImageName, &Location)> = BTreeMap::new();
-    for (image, known) in run_images(facts) {
-        let chosen = facts.selection.chosen.contains(&image.name);
-        let mut destinations = Vec::new();
-        for destination in &image.destinations {
-            let mut tags: Vec<WantedTag> = Vec::new();
-            for rule in destination.tags.iter().filter(|_| chosen) {
-                let rendered = match manifest::render_tag(rule, Some(&known.key), None) {
-                    Ok(rendered) => rendered,
-                    Err(problem) => {
-                        problems.push(problem);
-                        continue;
-                    }
-                };
-                for tag in rendered {
-                    let tag =
-                        wanted_tag(tag, rule.uses_git, rule.fixed || rule.immutable, rule.on_change, known, facts);
-                    let place = (reference_of(facts.project, destination), tag.tag.clone());
-                    match claims.get(&place) {
-                        Some((other, location)) if *other != &image.name => {
-                            problems.push(claimed_twice(&place, (&image.name, &rule.location), (other, location)));
-                        }
-                        _ => drop(claims.insert(place, (&image.name, &rule.location))),
-                    }
-                    if !tags.contains(&tag) {
-                        tags.push(tag);
-                    }
-                }
-            }
-            let known_by = if chosen { Vec::new() } else { moving_tags(destination, known) };
-            destinations.push(WantedDestination { key_tag: known.key.tag(), tags, known_by });
-        }
-        all.push(Wanted { image: image.name.clone(), destinations });
-    }
-    problems.or(all)
-}
-
-/// The tags of the first moving rule that can be rendered.
-fn moving_tags(destination: &Destination, known: &ImageFacts) -> Vec<String> {
-    let mut moving = destination.tags.iter().filter(|rule| !rule.fixed && !rule.immutable);
-    moving.find_map(|rule| manifest::render_tag(rule, Some(&known.key), None).ok()).unwrap_or_default()
-}
-
-fn run_images<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = (&'a Image, &'a ImageFacts)> {
-    let order = facts.graph.order().iter().filter(|name| facts.selection.all.contains(*name));
-    order.filter_map(|name| Some((facts.project.images.get(name)?, facts.images.get(name)?)))
-}
-
-fn wanted_tag(
-    tag: String,
-    git: bool,
-    fixed: bool,
-    on_change: bool,
-    known: &ImageFacts,
-    facts: &Facts<'_>,
-) -> WantedTag {
-    match known.uncommitted.first() {
-        Some(_) if git && facts.choices.allow_dirty => {
-            WantedTag { tag: format!("{tag}-dirty-{}", known.key.short()), fixed, on_change, dirty: None }
-        }
-        Some(path) if git => WantedTag { tag, fixed, on_change, dirty: Some(path.clone()) },
-        _ => WantedTag { tag, fixed, on_change, dirty: None },
-    }
-}
-
-fn claimed_twice(place: &(String, String), one: (&ImageName, &Location), other: (&ImageName, &Location)) -> Problem {
-    Problem::error(Code::TagConflict, format!("two images claim the tag `{}:{}`", place.0, place.1))
-        .at(one.1, format!("`{}` claims it here", one.0))
-        .at(other.1, format!("`{}` claims it here", other.0))
-        .help("put `{{name}}` into the tag, or give each image a repository of its own")
-}
 
 /// Host and repository of a destination; for a layout its folder.
 pub fn reference_of(project: &Project, destination: &Destination) -> String {
@@ -134,8 +55,14 @@ pub fn decide(facts: &Facts<'_>, wanted: &[Wanted], observed: &Observed) -> Plan
         repositories: Vec::new(),
         functions,
         images,
+        rebuilds: rebuilds(facts),
         blockers,
     }
+}
+
+fn rebuilds(facts: &Facts<'_>) -> Vec<Rebuild> {
+    let all = run_images(facts);
+    all.filter_map(|(image, known)| rebuild(image, known.published, facts.choices.now, facts.choices.offline)).collect()
 }
 
 /// An image that was not asked for is built only where an image that is built needs it.
@@ -235,7 +162,7 @@ impl Decision<'_> {
                 _ => None,
             };
             let to = if newer.is_some() { from } else { source };
-            TagMove { tag: tag.tag.clone(), from, to, fixed: tag.fixed, newer }
+            TagMove { tag: tag.tag.clone(), from, to, fixed: tag.fixed, at_build: tag.at_build, newer }
         };
         let (on_change, always): (Vec<&WantedTag>, Vec<&WantedTag>) = wanted.tags.iter().partition(|tag| tag.on_change);
         let always: Vec<TagMove> = always.into_iter().map(moved).collect();

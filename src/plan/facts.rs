@@ -43,6 +43,17 @@ pub struct ImageFacts {
     pub uncommitted: Vec<String>,
     /// What `inputs:` left out.
     pub narrowing: Narrowing,
+    /// When what is published under the key was published first; asked for where something depends on it.
+    pub published: Option<Since>,
+}
+
+/// When an image was published first, as its record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// In seconds since 1970.
+    At(i64),
+    /// The record does not say.
+    Undated,
 }
 
 /// What `inputs:` left out of the contexts of an image, and why source files stayed.
@@ -84,6 +95,8 @@ pub struct Choices {
     pub offline: bool,
     /// The profile that images may be copied from.
     pub from: Option<String>,
+    /// The clock of this machine, in seconds since 1970. Nothing but `rebuild_every` looks at it.
+    pub now: i64,
 }
 
 /// What to ask a registry for one image.
@@ -115,6 +128,8 @@ pub struct WantedTag {
     pub fixed: bool,
     /// Made only where the image changed.
     pub on_change: bool,
+    /// It uses the day of the first publication, which is still to come.
+    pub at_build: bool,
     /// It names the commit and the image's inputs differ from it: the path of one of them.
     pub dirty: Option<String>,
 }

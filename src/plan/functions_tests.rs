@@ -154,6 +154,7 @@ impl Scene {
             repositories: Vec::new(),
             functions,
             blockers,
+            rebuilds: Vec::new(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::digest::{Digest, Key};
 use crate::fingerprint::{BuiltOn, FileSet, Fingerprint, Parent, Pin, StageRecord, image_key};
-use crate::graph::Recipe;
+use crate::graph::{FRONTEND, Recipe};
 use crate::name::ImageName;
 use crate::platform::Platform;
 use crate::project::{Compression, ExecutorChoice, Image, Modes, Output};
@@ -21,6 +21,8 @@ pub struct Ingredients<'a> {
     pub pin: &'a dyn Fn(&Reference, &Platform) -> Option<Digest>,
     /// The pin of what ADD fetches from an address.
     pub remote: &'a dyn Fn(&str) -> Option<String>,
+    /// The pin of a front end.
+    pub frontend: &'a dyn Fn(&Reference) -> Option<Digest>,
     /// What an image of the manifest is, by key or by digest.
     pub parent: &'a dyn Fn(&ImageName, &Platform) -> Option<Parent>,
     /// The generation of `rebuild_every`.
@@ -44,6 +46,13 @@ pub fn fingerprint(image: &Image, platform: &Platform, recipe: &Recipe, with: &I
             None => (with.pin)(&used.reference, &used.platform)?,
         };
         outside.insert(used.place.clone(), Pin { reference: used.reference.clone(), digest });
+    }
+    if let Some(used) = &recipe.frontend {
+        let digest = match used.reference.digest {
+            Some(digest) => digest,
+            None => (with.frontend)(&used.reference)?,
+        };
+        outside.insert(FRONTEND.to_owned(), Pin { reference: used.reference.clone(), digest });
     }
     let mut remotes = BTreeMap::new();
     for remote in &recipe.analysis.remotes {

@@ -13,15 +13,17 @@ mod functions_tests;
 mod keys;
 mod model;
 mod reason;
+mod rebuild;
 mod repositories;
 mod schema;
 mod stale;
+mod wanted;
 
-pub use decide::{decide, reference_of, tags_to_ask, wanted};
+pub use decide::{decide, reference_of, tags_to_ask};
 pub use explain::{Causes, Root, explain};
 pub use facts::{
-    AskMover, Choices, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Promoted, Standing,
-    Wanted, WantedDestination, WantedTag,
+    AskMover, Choices, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Promoted, Since,
+    Standing, Wanted, WantedDestination, WantedTag,
 };
 pub use fitness::{Unfit, misfit, platform_for, unfit_parts};
 pub use function::{
@@ -34,9 +36,11 @@ pub use model::{
     Action, Blocker, Commit, Executor, FORCED_BUILDKIT, FORMAT, Mover, Narrowed, Plan, Publication, Step, TagMove,
 };
 pub use reason::Reason;
+pub use rebuild::{Rebuild, RebuildState, rebuild};
 pub use repositories::{
     AskRepository, RepositoryAction, RepositoryChange, RepositoryNote, RepositoryStep, Seen, SeenRepositories,
     SeenRepository, SeenSettings, decide_repositories, repositories_to_ask,
 };
 pub use schema::schema;
 pub use stale::{Stale, stale};
+pub use wanted::{dated_tag, wanted};

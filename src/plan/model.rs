@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::function::{Function, FunctionBlocker};
 use super::reason::Reason;
+use super::rebuild::Rebuild;
 use super::repositories::{MOST_TAGS, RepositoryAction, RepositoryNote, RepositoryStep};
 use crate::digest::{Digest, Key};
 use crate::name::ImageName;
@@ -68,6 +69,9 @@ pub struct Plan {
     pub images: Vec<Step>,
     /// The functions that run them.
     pub functions: Vec<Function>,
+    /// Images whose `rebuild_every` has run out, or cannot be judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rebuilds: Vec<Rebuild>,
     /// Why `apply` would refuse this plan; empty if it would not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blockers: Vec<Blocker>,
@@ -180,6 +184,9 @@ pub struct TagMove {
     /// Whether it stands on one digest forever.
     #[serde(default)]
     pub fixed: bool,
+    /// It uses `published`, and the image is still to be published: the day comes into it then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_build: bool,
     /// A newer commit moved it to where it stands, so it is left alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newer: Option<Mover>,

@@ -1,7 +1,7 @@
 //! Whether a saved plan still holds.
 
 use super::function::{Function, FunctionAction};
-use super::model::{Plan, Step, TagMove};
+use super::model::{Plan, Publication, Step};
 
 /// What changed since a plan was saved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,17 +81,20 @@ fn stale_step(planned: &Step, now: &Step) -> Option<Stale> {
     if planned.keys != now.keys {
         return Some(Stale::Key(planned.name.to_string()));
     }
-    let names = |step: &Step| -> Vec<(String, Vec<String>)> {
-        let tags = |tags: &[TagMove]| tags.iter().map(|tag| tag.tag.clone()).collect();
-        step.destinations.iter().map(|publication| (publication.reference.clone(), tags(&publication.tags))).collect()
+    let same = |planned: &Publication, now: &Publication| {
+        planned.reference == now.reference
+            && planned.tags.len() == now.tags.len()
+            && planned.tags.iter().zip(&now.tags).all(|(was, is)| was.at_build || is.at_build || was.tag == is.tag)
     };
-    if names(planned) != names(now) {
+    if planned.destinations.len() != now.destinations.len()
+        || !planned.destinations.iter().zip(&now.destinations).all(|(planned, now)| same(planned, now))
+    {
         return Some(Stale::Destinations(planned.name.to_string()));
     }
     for (planned, now) in planned.destinations.iter().zip(&now.destinations) {
         for (was, is) in planned.tags.iter().zip(&now.tags) {
             let done_before = is.from.is_some() && is.from == now.digest;
-            if was.from != is.from && !done_before {
+            if was.from != is.from && !done_before && !was.at_build {
                 return Some(Stale::Tag(format!("{}:{}", now.reference, is.tag)));
             }
         }

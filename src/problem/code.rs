@@ -113,6 +113,8 @@ codes! {
     InvalidRegistry = "invalid-registry",
     /// Two images of one name.
     DuplicateImage = "duplicate-image",
+    /// A tag or `rebuild_every` depends on a day that no record will tell.
+    UnknownDay = "unknown-day",
     /// A text that cannot be the name of an image.
     InvalidName = "invalid-name",
     /// A text that is not a platform.

@@ -73,12 +73,27 @@ impl Arg {
 /// A label of the image.
 #[derive(Clone, Debug)]
 pub struct Label {
-    /// Its value.
+    /// Its value, with [`Label::DAY`] for the day on which the image is published.
     pub value: String,
     /// Kept out of the key.
     pub volatile: bool,
     /// Where it stands.
     pub location: Location,
+}
+
+impl Label {
+    /// Stands for the day; no text that is read can hold it.
+    pub const DAY: char = '\u{fdd2}';
+
+    /// The value in an image that is built on a day, `2026-01-31`.
+    pub fn on(&self, day: &str) -> String {
+        self.value.replace(Self::DAY, day)
+    }
+
+    /// The value before the image is built.
+    pub fn shown(&self) -> String {
+        self.on("set at build")
+    }
 }
 
 /// Docker's build context.

@@ -47,7 +47,16 @@ pub enum TagText {
         template: String,
         /// The scope without `key` and `published`.
         scope: serde_json::Value,
+        /// Whether it uses `published`.
+        dated: bool,
     },
+}
+
+impl TagRule {
+    /// Whether it uses the day of the first publication.
+    pub const fn is_dated(&self) -> bool {
+        matches!(self.text, TagText::Late { dated: true, .. })
+    }
 }
 
 /// Build caches.

@@ -24,7 +24,7 @@ pub use repositories::{change_text, note_text};
 pub use storage::{PrunedRepository, SizedRepository, prune_json, prune_text, sizes_json, sizes_text};
 pub use style::Style;
 pub use why::differences_text;
-pub use words::{action_word, bytes, reason_text};
+pub use words::{action_word, bytes, reason_text, rebuild_text};
 
 use crate::event::Event;
 

@@ -9,7 +9,7 @@ use super::causes::causes_text;
 use super::functions::{function_blocker_text, functions_summary, functions_text};
 use super::repositories::repositories_text;
 use super::style::Style;
-use super::words::{action_word, reason_text};
+use super::words::{action_word, reason_text, rebuild_text};
 use crate::plan::{Action, Blocker, Executor, Plan, Publication, Step, explain};
 
 /// The whole plan: what happens to each image, where it goes, why, and what stands in the way.
@@ -30,6 +30,9 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
         let _ = write!(text, "\n{causes}");
     }
     text.push_str(&functions_text(plan, style, verbose));
+    for rebuild in &plan.rebuilds {
+        let _ = writeln!(text, "\n{}", style.warn(&rebuild_text(rebuild)));
+    }
     // An image with several destinations has the same tag at each.
     for blocker in distinct(plan.blockers.iter().map(blocker_text)) {
         let _ = writeln!(text, "\n{} {blocker}", style.bad("apply would refuse:"));

@@ -1,7 +1,8 @@
 //! Reasons and numbers in words.
 
 use crate::fingerprint::FileChange;
-use crate::plan::{Action, Reason};
+use crate::fingerprint::day_of;
+use crate::plan::{Action, Reason, Rebuild, RebuildState};
 
 /// The word for an action.
 pub const fn action_word(action: Action) -> &'static str {
@@ -102,9 +103,43 @@ pub fn reason_text(reason: &Reason) -> String {
     }
 }
 
+/// How an image with `rebuild_every` stands, as a sentence.
+pub fn rebuild_text(rebuild: &Rebuild) -> String {
+    let Rebuild { image, every, state } = rebuild;
+    let every = length(*every);
+    match state {
+        RebuildState::Due { published } => format!(
+            "rebuild due: {image} is from {}, and `rebuild_every` is {every}\n  help: run `orchestrate update` and commit the lock",
+            day_of(*published)
+        ),
+        RebuildState::NotAsked => {
+            format!("whether {image} is due to be rebuilt (every {every}) is not known: the registry was not asked")
+        }
+        RebuildState::Undated => format!(
+            "whether {image} is due to be rebuilt (every {every}) is not known: its record has no date\n  help: `orchestrate apply --rebuild {image}` gives it one"
+        ),
+        RebuildState::Ahead { published } => format!(
+            "whether {image} is due to be rebuilt (every {every}) is not known: it is from {}, which is still to come\n  help: check the clock of this machine, and of the one that published it",
+            day_of(*published)
+        ),
+    }
+}
+
+/// Seconds in the largest unit that says them exactly.
+fn length(seconds: u64) -> String {
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let unit = units.into_iter().find(|(size, _)| seconds.is_multiple_of(*size) && seconds > 0);
+    unit.map_or_else(|| "0s".to_owned(), |(size, name)| format!("{}{name}", seconds / size))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::{bytes, length};
+
+    #[test]
+    fn lengths_in_units() {
+        assert_eq!([0, 59, 60, 5_400, 7_200, 604_800].map(length), ["0s", "59s", "1m", "90m", "2h", "7d"]);
+    }
 
     #[test]
     fn bytes_in_units() {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use super::error::Error;
+use crate::fingerprint::day_of;
 
 /// The commit that is checked out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +70,7 @@ pub fn git_state(root: &Path, env: &BTreeMap<String, String>) -> Result<Option<G
     Ok(Some(GitState {
         branch: branch.map(str::to_owned).or_else(|| branch_of_ci(env)),
         tag: tag_of_ci(env).or_else(|| tags.max_by_key(|tag| by_version(tag)).map(str::to_owned)),
-        date: day(time),
+        date: day_of(time),
         commit,
         time,
         shallow,
@@ -170,11 +171,6 @@ fn by_version(tag: &str) -> Vec<(u64, String)> {
             (digits.parse().unwrap_or_default(), part.to_owned())
         })
         .collect()
-}
-
-fn day(time: i64) -> String {
-    let at = jiff::Timestamp::from_second(time).unwrap_or_default();
-    at.to_string().split('T').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

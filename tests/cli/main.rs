@@ -13,6 +13,7 @@ mod outputs;
 mod place;
 mod problems;
 mod published;
+mod rebuilds;
 mod requests;
 mod schemas;
 mod secrets;

@@ -29,6 +29,11 @@ pub fn shop() -> Place {
 /// Publishes every image of the plan under its key, as it would be now, in the layouts below `.orchestrate/images`; no tag moves.
 /// Gives the digest of the last one.
 pub fn publish(place: &Place) -> Digest {
+    publish_on(place, None)
+}
+
+/// The same with a date in the records, in seconds since 1970.
+pub fn publish_on(place: &Place, published: Option<i64>) -> Digest {
     let plan = place.run(&["plan", "--offline", "--json"]).exits(0).json();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut last = None;
@@ -36,13 +41,13 @@ pub fn publish(place: &Place) -> Digest {
         for destination in step["destinations"].as_array().unwrap() {
             let repository = destination["repository"].as_str().unwrap();
             let repository = Repository::layout(place.path(".orchestrate/images").join(repository));
-            last = Some(runtime.block_on(put(&repository, step)));
+            last = Some(runtime.block_on(put(&repository, step, published)));
         }
     }
     last.unwrap()
 }
 
-async fn put(repository: &Repository, step: &Value) -> Digest {
+async fn put(repository: &Repository, step: &Value, published: Option<i64>) -> Digest {
     let key: Key = serde_json::from_value(step["key"].clone()).unwrap();
     let config = br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#;
     let descriptor = Descriptor::of(media_type::CONFIG, config);
@@ -58,7 +63,7 @@ async fn put(repository: &Repository, step: &Value) -> Digest {
         pinned: None,
         digest: raw.digest(),
         commit: None,
-        published: None,
+        published,
         records: Vec::new(),
     };
     repository.attach_record(&raw.descriptor(), &[&key.tag()], &document.to_bytes()).await.unwrap();

@@ -121,6 +121,7 @@ impl<'a> Planner<'a> {
             remote: &|_| None,
             parent: &parent,
             generation: 0,
+            frontend: &|_| None,
         };
         let fingerprint = plan::fingerprint(image, &platform, &recipe, &ingredients).expect("every image is known");
         Ok((with_bug(fingerprint, self.bug), snapshots))

@@ -92,7 +92,12 @@ fn a_base_rebuilt_to_the_same_digest_builds_no_dependent() {
     // A fresh clone, which has built nothing, knows it from the registry.
     let clone = place.beside("clone");
     git(&place.beside("."), &["clone", "-q", place.root().to_str().unwrap(), clone.to_str().unwrap()]);
-    let mut command = program(&clone);
-    command.args(["plan", "--exit-code"]);
-    Run::of(command).exits(0);
+    let plan = |words: &[&str]| {
+        let mut command = program(&clone);
+        command.arg("plan").args(words);
+        Run::of(command).exits(0)
+    };
+    plan(&["--exit-code"]);
+    let fresh = plan(&["--json"]).plan();
+    assert!(fresh.images.iter().all(|step| step.action == Action::Keep), "{fresh:#?}");
 }

@@ -92,3 +92,31 @@ fn an_edit_of_the_same_size_and_time_is_seen_and_built() {
     let said = place.container("private/ai-social-media-lambda-light:api-latest");
     assert_eq!(said, "api: hullo from media-lambda\n", "BuildKit built the new bytes");
 }
+
+#[test]
+fn why_on_a_clone_without_local_state_names_the_changed_file() {
+    let Some(place) = Place::five_lambdas("why_on_a_clone_without_local_state_names_the_changed_file") else { return };
+    place.apply();
+    let handler = "examples/five-lambdas/cmd/video-lambda/main.say";
+    place.replace(handler, "hello from", "good evening from");
+    place.commit("video says good evening");
+    place.replace("examples/five-lambdas/media-tools/ffmpeg", "ffmpeg", "ffmpeg, newer");
+    place.commit("a newer ffmpeg");
+
+    let folder = clone(&place, "of somebody else", "077");
+    assert!(!folder.join(".orchestrate").exists() && !folder.join("examples/five-lambdas/.orchestrate").exists());
+    let why = |words: &[&str]| {
+        let mut command = program(&folder);
+        command.args(["why", "--profile", "local"]).args(words);
+        Run::of(command).exits(0).stdout
+    };
+    let text = why(&["video"]);
+    assert!(text.contains("cmd/video-lambda/main.say changed"), "{text}");
+    assert!(text.contains("media-tools"), "and the base from which the rest follows: {text}");
+    let json: serde_json::Value = serde_json::from_str(&why(&["video", "--json"])).unwrap();
+    let shown = json.to_string();
+    assert!(shown.contains("cmd/video-lambda/main.say") && shown.contains("content"), "{shown}");
+    let text = why(&["media-tools"]);
+    assert!(text.contains("media-tools/ffmpeg changed") && !text.contains("main.say"), "{text}");
+    assert!(!folder.join("deploy.lock").exists() || git(&folder, &["status", "--porcelain"]).is_empty());
+}

@@ -11,12 +11,14 @@ use super::rollback::roll_back;
 use crate::apply::{Builder, Events, Options, Rules, Work, run};
 use crate::cli::args::{ApplyArguments, Choose};
 use crate::cli::build_folder::BuildFolder;
+use crate::cli::dates::now;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::pins::LOCK;
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
 use crate::event::{Receipt, RunOutcome};
 use crate::exec::assemble::Cache;
+use crate::fingerprint::day_of;
 use crate::plan::{Action, Executor, Plan, Reason, TagMove, stale};
 use crate::project::RegistryKind;
 use crate::registry::ContentStore;
@@ -201,6 +203,7 @@ pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArg
             allow_older: arguments.choose.allow_older,
             strict: arguments.plan.is_some(),
         },
+        day: day_of(now()),
     };
     let needs_builder = |step: &crate::plan::Step| step.action == Action::Build && step.executor == Executor::Buildkit;
     if plan.images.iter().any(needs_builder) {

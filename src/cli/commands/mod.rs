@@ -2,10 +2,14 @@
 
 mod apply;
 mod check;
+#[cfg(test)]
+mod date_tests;
 #[cfg(feature = "aws")]
 #[cfg(test)]
 mod deploy_tests;
 mod doctor;
+#[cfg(test)]
+mod frontend_tests;
 mod function_checks;
 mod init;
 mod inputs;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::apply::interrupt;
 use crate::apply::{ApplyError, Builder, Events, FileDifference, Rules, Sources, Trial, Work, compare};
 use crate::cli::args::{BuilderArguments, CheckArguments};
+use crate::cli::dates::now;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::{Loaded, load};
 use crate::cli::prepare::{Prepared, prepare};
@@ -17,6 +18,7 @@ use crate::cli::promotion::repositories;
 use crate::cli::registries::Registries;
 use crate::cli::settings::Settings;
 use crate::exec::assemble::Cache;
+use crate::fingerprint::day_of;
 use crate::name::ImageName;
 use crate::plan::Executor;
 use crate::project::Inputs;
@@ -121,6 +123,7 @@ async fn compared(settings: &Settings, builder: &BuilderArguments, image: &str) 
         history: Arc::default(),
         calls: Box::new(BTreeMap::new),
         rules: Rules { no_push: true, ..Rules::default() },
+        day: day_of(now()),
     };
     let reporters: Vec<Box<dyn Reporter>> = if settings.quiet || settings.json {
         Vec::new()

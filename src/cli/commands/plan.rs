@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::apply::{Repositories, Sources};
 use crate::cli::args::{Choose, PlanArguments};
 use crate::cli::asking::Asking;
+use crate::cli::dates;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::{Loaded, load};
 use crate::cli::prepare::{Prepared, prepare};
@@ -121,7 +122,7 @@ async fn planned(
     loaded.workspace.leave_out(outputs.iter().map(String::as_str));
     let registries =
         Registries::with(settings, &loaded.project, promotion.as_ref().map(|other| &other.project)).await?;
-    let prepared = prepare(&mut loaded, &registries, settings).await?;
+    let mut prepared = prepare(&mut loaded, &registries, settings).await?;
     let mut warnings = loaded.warnings.clone();
     warnings.append(prepared.wired.warnings.clone());
     if !warnings.is_empty() && !settings.quiet {
@@ -134,7 +135,14 @@ async fn planned(
     let dirty = prepared.facts.values().any(|facts| !facts.uncommitted.is_empty());
     let commit = loaded.git.as_ref().map(|git| Commit { id: git.commit.clone(), time: git.time, dirty });
     let from = choose.from.clone();
-    let choices = Choices { commit, allow_dirty: choose.allow_dirty, rebuild, offline: settings.offline, from };
+    let choices = Choices {
+        commit,
+        allow_dirty: choose.allow_dirty,
+        rebuild,
+        offline: settings.offline,
+        from,
+        now: dates::now(),
+    };
     let root = loaded.workspace.root().to_owned();
     let repositories = repositories(&loaded.project, &registries.client, &root);
     let places = |image: &ImageName| match &promotion {
@@ -143,6 +151,9 @@ async fn planned(
     };
     let sources: Sources = loaded.project.images.keys().map(|image| (image.clone(), places(image))).collect();
     let history = History::new(loaded.git.clone());
+    if !settings.offline {
+        dates::ask(&loaded.project, &mut prepared.facts, &repositories).await?;
+    }
     let facts = Facts {
         project: &loaded.project,
         graph: &prepared.wired.graph,

@@ -10,6 +10,7 @@ use super::plan::{Planned, make_plan, make_sound_plan, plan};
 use super::prune::prune;
 use super::sizes::sizes;
 use super::tag::tag;
+use super::update::update;
 use crate::cli::args::{ApplyArguments, Arguments, Command};
 use crate::cli::cloud::Cloud;
 use crate::cli::exit::{Exit, Failure};
@@ -23,7 +24,7 @@ use crate::registry::testing::TestRegistry;
 use crate::registry::{BlobSource, By};
 
 /// When the images of tests were published: in 2020.
-const LONG_AGO: i64 = 1_600_000_000;
+pub(super) const LONG_AGO: i64 = 1_600_000_000;
 
 /// A manifest in a git repository of its own.
 pub(super) struct Shop {
@@ -117,6 +118,7 @@ impl Shop {
             Command::Plan(arguments) => plan(&settings, arguments).await,
             Command::Tag(arguments) => tag(&settings, arguments).await,
             Command::Prune(arguments) => prune(&settings, arguments).await,
+            Command::Update(arguments) => update(&settings, arguments).await,
             Command::Sizes => sizes(&settings).await,
             other => panic!("{other:?}"),
         }
@@ -145,8 +147,23 @@ impl Shop {
         (planned.unwrap_or_else(|failure| panic!("{failure:?}")), settings, arguments)
     }
 
+    /// Saves a plan.
+    pub(super) async fn done_planning(&self, path: &str) {
+        std::fs::create_dir_all(Path::new(path).parent().unwrap()).unwrap();
+        assert_eq!(self.run(&["plan", "--out", path]).await.unwrap(), Exit::Done);
+    }
+
     /// Puts an image with this content where the key of `image` says that it is built, with a record unless it is forged.
     pub(super) async fn publish(&self, words: &[&str], image: &str, content: &str, sound: bool) -> Digest {
+        self.put(words, image, content, sound, Some(LONG_AGO)).await
+    }
+
+    /// The same with a record of this date.
+    pub(super) async fn publish_at(&self, words: &[&str], image: &str, content: &str, date: Option<i64>) -> Digest {
+        self.put(words, image, content, true, date).await
+    }
+
+    async fn put(&self, words: &[&str], image: &str, content: &str, sound: bool, date: Option<i64>) -> Digest {
         let (settings, arguments) = self.settings(&[&["plan"], words].concat());
         let Command::Plan(arguments) = arguments.command else { unreachable!() };
         let planned =
@@ -171,7 +188,7 @@ impl Shop {
             let prints = work.platforms.iter().map(|(platform, work)| (platform.clone(), work.fingerprint.clone()));
             let document =
                 Document::new(image, raw.digest(), None, &prints.collect(), &std::collections::BTreeMap::new());
-            let document = Document { published: Some(LONG_AGO), ..document };
+            let document = Document { published: date, ..document };
             repository.attach_record(&raw.descriptor(), &[&tag], &document.to_bytes()).await.unwrap();
         }
         repository.put_manifest(By::Tag(&tag), &raw).await.unwrap();

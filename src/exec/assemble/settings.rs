@@ -2,7 +2,7 @@
 
 use super::config::{Healthcheck, Image, Nothing};
 use super::error::Fault;
-use crate::dockerfile::{Command, Instruction, Pair};
+use crate::dockerfile::{Command, Instruction, Pair, exposed_ports, is_signal};
 use crate::problem::Code;
 
 /// What an instruction says that cannot be: with a reason.
@@ -31,53 +31,19 @@ pub(super) fn command(image: &Image, command: &Command) -> Option<Vec<String>> {
     (!words.is_empty()).then_some(words)
 }
 
-/// The ports of one word of EXPOSE: `80`, `80/udp`, `8000-8002`.
-///
-/// Source: docker/go-connections, `nat.ParsePortSpec`; what stands before a colon is for the host and does nothing.
+/// The ports of one word of EXPOSE.
 pub(super) fn ports(word: &str) -> Result<Vec<(String, Nothing)>, Fault> {
     let bad = || wrong(format!("`{word}` is not a port")).help("for example `8080`, `8080/udp` or `8000-8010`");
-    let (ports, protocol) = word.split_once('/').unwrap_or((word, "tcp"));
-    let protocol = protocol.to_lowercase();
-    if !["tcp", "udp", "sctp"].contains(&protocol.as_str()) {
-        return Err(wrong(format!("`{protocol}` is not a protocol")).help("`tcp`, `udp` and `sctp` are"));
-    }
-    let ports = ports.rsplit(':').next().unwrap_or(ports);
-    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-    let number = |text: &str| text.parse::<u16>().map_err(|_| bad());
-    let (first, last) = (number(first)?, number(last)?);
-    if first > last {
-        return Err(bad());
-    }
-    Ok((first..=last).map(|port| (format!("{port}/{protocol}"), Nothing {})).collect())
+    let (ports, protocol) = exposed_ports(word).ok_or_else(bad)?;
+    Ok(ports.map(|port| (format!("{port}/{protocol}"), Nothing {})).collect())
 }
 
-/// The numbers of signals on Linux go up to here (`SIGRTMAX`).
-const LAST_SIGNAL: u32 = 64;
-
-const SIGNALS: &[&str] = &[
-    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL",
-    "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1",
-    "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN", "RTMAX",
-];
-
 /// Refuses what is no signal.
-///
-/// Source: moby/sys, `signal.ParseSignal`: a number, or a name with or without `SIG`, in any case.
 pub(super) fn check_signal(text: &str) -> Result<(), Fault> {
-    let known = match text.parse::<u32>() {
-        Ok(number) => (1..=LAST_SIGNAL).contains(&number),
-        Err(_) => {
-            let upper = text.to_uppercase();
-            let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-            let offset = |start: &str, most: u32| {
-                name.strip_prefix(start)
-                    .and_then(|rest| rest.parse::<u32>().ok())
-                    .is_some_and(|n| (1..=most).contains(&n))
-            };
-            SIGNALS.contains(&name) || offset("RTMIN+", 15) || offset("RTMAX-", 14)
-        }
-    };
-    if known { Ok(()) } else { Err(wrong(format!("`{text}` is not a signal")).help("for example `SIGTERM` or `15`")) }
+    if is_signal(text) {
+        return Ok(());
+    }
+    Err(wrong(format!("`{text}` is not a signal")).help("for example `SIGTERM` or `15`"))
 }
 
 /// HEALTHCHECK; `None` switches an inherited one off.
@@ -149,9 +115,15 @@ mod tests {
         assert_eq!(names("80"), Some(vec!["80/tcp".to_owned()]));
         assert_eq!(names("80-81/UDP"), Some(vec!["80/udp".to_owned(), "81/udp".to_owned()]));
         assert_eq!([names("x"), names("81-80"), names("70000"), names("1/x")], [None, None, None, None]);
-        for (text, good) in
-            [("SIGTERM", true), ("kill", true), ("9", true), ("65", false), ("SIGX", false), ("RTMIN+3", true)]
-        {
+        for (text, good) in [
+            ("SIGTERM", true),
+            ("kill", true),
+            ("9", true),
+            ("65", true),
+            ("0", false),
+            ("SIGX", false),
+            ("RTMIN+3", true),
+        ] {
             assert_eq!(check_signal(text).is_ok(), good, "{text}");
         }
         for (text, time) in [("30s", Some(30_000_000_000)), ("1m1.5s", Some(61_500_000_000)), ("5", None), ("", None)] {

@@ -231,7 +231,7 @@ async fn refusals_have_a_place() {
         ("COPY --parents app/missing /", Code::SourceMissing, "Dockerfile:2:1"),
         ("COPY readme.md /x\nCOPY app /x", Code::BadDestination, "Dockerfile:3:1"),
         ("COPY --chmod=u*x readme.md /x", Code::DockerfileSyntax, "Dockerfile:2:1"),
-        ("EXPOSE eighty", Code::DockerfileSyntax, "Dockerfile:2:1"),
+        ("EXPOSE eighty", Code::DockerfileSyntax, "Dockerfile:2:8"),
         ("COPY readme.md /\nRUN make", Code::NeedsBuildkit, "Dockerfile:3:1"),
         ("ADD https://example.invalid/x /", Code::NeedsBuildkit, "Dockerfile:2:1"),
     ] {

@@ -33,6 +33,30 @@ pub(super) fn project(project: &Project, renderer: &mut Renderer) {
     function_conflicts(project, renderer);
     for image in project.images.values() {
         secret_args(project, image, renderer);
+        dates(project, image, renderer);
+    }
+}
+
+/// Records at public destinations have no date, so an image that has no other destination cannot depend on one.
+fn dates(project: &Project, image: &Image, renderer: &mut Renderer) {
+    if image.destinations.iter().any(|destination| !is_public(project, destination)) {
+        return;
+    }
+    let rules = image.destinations.iter().flat_map(|destination| &destination.tags);
+    for rule in rules.filter(|rule| rule.is_dated()) {
+        let message = format!("the day on which `{}` is published cannot be known afterwards", image.name);
+        let help = "add a destination that is not public, or leave `published` out of the tag";
+        let problem = Problem::error(Code::UnknownDay, message);
+        renderer.report(problem.at(&rule.location, "records at public destinations have no date").help(help));
+    }
+    if let Some(every) = &image.rebuild_every {
+        let message = format!("`rebuild_every` has no effect: nothing will say when `{}` was published", image.name);
+        let why = match image.destinations.is_empty() {
+            true => "it is pushed nowhere",
+            false => "records at public destinations have no date",
+        };
+        let help = "push the image to a destination that is not public";
+        renderer.report(Problem::warning(Code::UnknownDay, message).at(&every.location, why).help(help));
     }
 }
 

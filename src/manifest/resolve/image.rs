@@ -12,7 +12,7 @@ use crate::manifest::taint::Taints;
 use crate::manifest::template::{Scope, has_reference};
 use crate::name::ImageName;
 use crate::problem::{Code, Location, Problem, did_you_mean};
-use crate::project::Role;
+use crate::project::{Label, Role};
 
 /// What one image is resolved from, and what has been found so far.
 pub(super) struct Draft<'a> {
@@ -222,6 +222,11 @@ fn rendered(effective: &Node, scope: &Scope<'_>, renderer: &mut Renderer) -> Nod
     for (key, value) in effective.mapping().into_iter().flat_map(Mapping::iter) {
         match key.text.as_str() {
             "matrix" | "name" | "variant" | "args" | "args_file" | "push" => {}
+            "labels" => {
+                let mut dated = scope.clone();
+                dated.local.insert("published".to_owned(), Label::DAY.to_string().into());
+                rest.0.push((key.clone(), renderer.node(value, &dated, References::Refused)));
+            }
             "contexts" => rest.0.push((key.clone(), renderer.node(value, scope, References::Allowed))),
             _ => rest.0.push((key.clone(), renderer.node(value, scope, References::Refused))),
         }

@@ -190,7 +190,7 @@ fn labels(node: Option<&Node>, draft: &Draft<'_>, renderer: &mut Renderer) -> BT
     let mut labels = BTreeMap::new();
     for (key, value) in node.and_then(Node::mapping).into_iter().flat_map(Mapping::iter) {
         let Some(text) = value.get("value").unwrap_or(value).text() else { continue };
-        let volatile = read::flag(value.get("volatile"));
+        let volatile = read::flag(value.get("volatile")) || text.contains(Label::DAY);
         if volatile && draft.role == Role::Base {
             let message = format!("the label `{}` is volatile on the base `{}`", key.text, draft.name);
             let help = "what builds on this base keeps the value that it was built with";

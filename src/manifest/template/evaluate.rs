@@ -310,8 +310,11 @@ fn advice(name: &str, scope: &Scope<'_>) -> String {
     if name.starts_with("git.") {
         return format!("git does not say here; `{{{{default {name} '...'}}}}` gives another value");
     }
-    if name == "key" || name == "published" {
-        return format!("`{name}` is known in tags alone");
+    if name == "key" {
+        return "`key` is known in tags alone".to_owned();
+    }
+    if name == "published" {
+        return "`published` is known in tags and labels alone".to_owned();
     }
     did_you_mean(name, names.iter().map(String::as_str)).unwrap_or_else(|| {
         let first = name.split('.').next().unwrap_or(name);
