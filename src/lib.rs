@@ -13,7 +13,8 @@
 //! observe      ask ──▶ Observed                                          effect: registries, read-only
 //! plan         decide ──▶ Plan                                           pure     `orchestrate plan` ends here
 //! exec         build ──▶ Digest, blobs on disk                           effect: a builder
-//! apply        publish: blobs, manifest, record, key; tags last          effect: registries
+//! apply        publish: blobs, manifest, record, key; then tags         effect: registries
+//! apply        functions: rehearsed before the tags, deployed after      effect: AWS
 //! event        Event, Receipt ──▶ report                                 one-way data
 //! ```
 //!
@@ -27,7 +28,7 @@
 //! 2  dockerfile ignore lock oci project
 //! 3  fingerprint graph language manifest
 //! 4  plan storage
-//! 5  event
+//! 5  event functions
 //! 6  registry report workspace
 //! 7  aws
 //! 8  exec observe
@@ -58,6 +59,7 @@ pub mod dockerfile;
 pub mod event;
 pub mod exec;
 pub mod fingerprint;
+pub mod functions;
 pub mod graph;
 pub mod ignore;
 pub mod language;

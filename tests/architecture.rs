@@ -12,7 +12,7 @@ const ROWS: &[&[&str]] = &[
     &["dockerfile", "ignore", "lock", "oci", "project"],
     &["fingerprint", "graph", "language", "manifest"],
     &["plan", "storage"],
-    &["event"],
+    &["event", "functions"],
     &["registry", "report", "workspace"],
     &["aws"],
     &["exec", "observe"],

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::exec::assemble::AssembleError;
 use crate::exec::buildkit::BuildError;
+use crate::functions::FunctionError;
 use crate::name::ImageName;
 use crate::problem::Source;
 use crate::registry;
@@ -94,6 +95,60 @@ pub enum ApplyError {
         command: String,
         /// How it ended.
         why: String,
+    },
+    /// A function cannot run the image.
+    #[error(
+        "{function} cannot run {image}: {why}\nhelp: the image is published under its key alone; no tag was moved for it"
+    )]
+    Unfit {
+        /// The function.
+        function: String,
+        /// The image.
+        image: ImageName,
+        /// Why.
+        why: String,
+    },
+    /// The service that runs a function.
+    #[error("{function}: {error}")]
+    Function {
+        /// The function.
+        function: String,
+        /// What it said.
+        #[source]
+        error: FunctionError,
+    },
+    /// A function runs something else than it was given.
+    #[error(
+        "{function} runs {found} after it was given {wanted}\nhelp: somebody else may have deployed to it at the same time"
+    )]
+    RunsOther {
+        /// The function.
+        function: String,
+        /// What it was given.
+        wanted: String,
+        /// What it runs.
+        found: String,
+    },
+    /// Somebody else deployed to a function.
+    #[error(
+        "{function} runs {found}, which was not so when it was planned; it was left alone\nhelp: run `orchestrate plan` again"
+    )]
+    FunctionChanged {
+        /// The function.
+        function: String,
+        /// What it runs.
+        found: String,
+    },
+    /// History does not tell whether a function would go backward.
+    #[error(
+        "what {function} runs was deployed by commit {}, and history does not tell whether that is older than this one; it was left alone\nhelp: fetch the whole history (`fetch-depth: 0`), or use --allow-older",
+        &.commit[..commit.len().min(7)]
+    )]
+    FunctionUnordered {
+        /// The function.
+        function: String,
+        /// The commit.
+        commit: String,
     },
     /// The run was interrupted.
     #[error("interrupted")]

@@ -2,7 +2,7 @@
 //!
 //! [`run`] is one loop that owns the state of the run; workers return results and send events. For each image: [`make`](mod@make)
 //! (keep, copy, adopt, or build), then [`publish`](mod@publish) (blobs, manifest) and [`commit`](mod@commit) (record, key). After all images,
-//! [`verify`](mod@verify) and [`tags`](mod@tags).
+//! [`verify`](mod@verify), a rehearsal of all [`functions`], [`tags`](mod@tags), and then the functions.
 
 mod assemble;
 mod build;
@@ -12,12 +12,14 @@ mod compare;
 mod days;
 mod error;
 mod events;
+mod functions;
 mod made;
 mod make;
 mod parents;
 mod pinned;
 mod publish;
 mod remove;
+mod rollback;
 mod run;
 mod schedule;
 mod sources;
@@ -30,6 +32,7 @@ pub use compare::{FileDifference, compare};
 pub use error::ApplyError;
 pub use events::Events;
 pub use remove::remove;
+pub use rollback::Rollback;
 pub use run::{Options, run};
 pub use sources::Sources;
 pub use trial::Trial;

@@ -11,6 +11,7 @@ use super::build::MadeImages;
 use super::days::dated;
 use super::error::ApplyError;
 use super::events::Events;
+use super::functions;
 use super::made::Made;
 use super::make::{Shared, make};
 use super::schedule::Schedule;
@@ -18,7 +19,9 @@ use super::tags::{move_tags, needs_move};
 use super::verify::verify;
 use super::work::Work;
 use crate::digest::Digest;
-use crate::event::{FORMAT, ImageReceipt, Kind, Outcome, Published, Receipt, RunOutcome};
+use crate::event::{
+    FORMAT, FunctionOutcome, FunctionReceipt, ImageReceipt, Kind, Outcome, Published, Receipt, RunOutcome, TagReceipt,
+};
 use crate::name::ImageName;
 use crate::plan::{Action, Plan, Step};
 use crate::registry::ContentStore;
@@ -64,7 +67,7 @@ pub async fn run(
     receipt
 }
 
-/// What comes after all images: `verify:`, then the tags. What failed is left out with `--publish-partial`, else it stops all.
+/// What comes after all images: `verify:`, a rehearsal of the functions, the tags, the functions. What failed is left out with `--publish-partial`, else it stops all.
 async fn publish(shared: &Shared, options: Options, state: &mut State) {
     let may_go_on = |state: &State| options.publish_partial || !state.has_failed();
     if !may_go_on(state) {
@@ -84,6 +87,15 @@ async fn publish(shared: &Shared, options: Options, state: &mut State) {
         return;
     }
     steps.retain(|step| !state.is_lost(&step.name));
+    let (mut pending, unfit) = functions::pending(shared, &steps, &state.made).await;
+    let refused = functions::rehearse(shared, &pending).await;
+    for (name, error) in unfit.into_iter().chain(refused) {
+        state.fail(shared, &name, &error);
+    }
+    if shared.cancel.is_cancelled() || !may_go_on(state) {
+        return;
+    }
+    steps.retain(|step| !state.is_lost(&step.name));
     let mut ready = Vec::new();
     for step in dated(shared, &steps, &state.made).await {
         match step {
@@ -96,10 +108,15 @@ async fn publish(shared: &Shared, options: Options, state: &mut State) {
     }
     let phase = move_tags(shared, &ready.iter().collect::<Vec<_>>(), &state.made, options.publish_partial).await;
     state.dated = ready.into_iter().map(|step| (step.name.clone(), step)).collect();
-    state.right = phase.right;
+    (state.right, state.moves) = (phase.right, phase.moved);
     for (name, error) in phase.failures {
         state.fail(shared, &name, &error);
     }
+    if !may_go_on(state) {
+        return;
+    }
+    pending.retain(|pending| !state.is_lost(&pending.function.image));
+    state.functions = functions::deploy(shared, &pending).await;
 }
 
 fn announce(shared: &Shared) {
@@ -119,6 +136,10 @@ struct State {
     ended: BTreeMap<ImageName, End>,
     /// The tags that stand where they must, by the destination's reference.
     right: BTreeSet<(String, String)>,
+    /// The tags that this run moved.
+    moves: Vec<TagReceipt>,
+    /// The functions that had something to do, once they had their turn.
+    functions: Vec<FunctionReceipt>,
     /// The steps whose tags were to move, as they were moved.
     dated: BTreeMap<ImageName, Step>,
 }
@@ -224,7 +245,9 @@ impl State {
     }
 
     fn receipt(&self, shared: &Shared, interrupted: bool) -> Receipt {
-        let outcome = match (interrupted, self.has_failed()) {
+        let ended = |outcome| self.functions.iter().any(|function| function.outcome == outcome);
+        let interrupted = interrupted || ended(FunctionOutcome::Skipped);
+        let outcome = match (interrupted, self.has_failed() || ended(FunctionOutcome::Failed)) {
             (true, _) => RunOutcome::Interrupted,
             (false, true) => RunOutcome::Failed,
             (false, false) => RunOutcome::Succeeded,
@@ -239,7 +262,18 @@ impl State {
         let counted = counted.into_iter().map(|(kind, count)| (kind.to_owned(), count));
         let requests = counted.chain((shared.work.calls)()).collect();
         let commit = shared.plan.commit.as_ref().map(|commit| commit.id.clone());
-        Receipt { format: FORMAT, project: shared.plan.project.clone(), commit, outcome, images, requests }
+        let mut functions = self.functions.clone();
+        functions.extend(functions::standing(shared, &self.functions));
+        Receipt {
+            format: FORMAT,
+            project: shared.plan.project.clone(),
+            commit,
+            outcome,
+            images,
+            functions,
+            moves: self.moves.clone(),
+            requests,
+        }
     }
 
     /// Whether the tag phase came to the tags of an image.

@@ -11,7 +11,7 @@ use super::build::MadeImages;
 use super::error::ApplyError;
 use super::make::Shared;
 use crate::digest::Digest;
-use crate::event::{Kind, Outcome, Phase};
+use crate::event::{Kind, Outcome, Phase, TagReceipt};
 use crate::name::ImageName;
 use crate::oci::RawManifest;
 use crate::plan::{Mover, Publication, Step, TagMove};
@@ -26,6 +26,8 @@ const AT_ONCE: usize = 8;
 pub struct TagPhase {
     /// The tags that stand where the plan moves them, by the destination's reference.
     pub right: BTreeSet<(String, String)>,
+    /// The tags that this run moved.
+    pub moved: Vec<TagReceipt>,
     /// What could not be moved stands where it stood.
     pub failures: Vec<(ImageName, ApplyError)>,
 }
@@ -99,8 +101,9 @@ pub async fn move_tags(shared: &Shared, steps: &[&Step], made: &MadeImages, part
         return phase;
     }
     let moved = futures::stream::iter(ready.iter().map(|pending| destination(shared, pending)));
-    let moved: Vec<(Vec<String>, Option<ApplyError>)> = moved.buffered(AT_ONCE).collect().await;
-    for (pending, (tags, error)) in ready.iter().zip(moved) {
+    let moved: Vec<(Vec<String>, Vec<TagReceipt>, Option<ApplyError>)> = moved.buffered(AT_ONCE).collect().await;
+    for (pending, (tags, moves, error)) in ready.iter().zip(moved) {
+        phase.moved.extend(moves);
         phase.right.extend(tags.into_iter().map(|tag| (pending.publication.reference.clone(), tag)));
         phase.failures.extend(error.map(|error| (pending.step.name.clone(), error)));
     }
@@ -175,23 +178,29 @@ async fn age(shared: &Shared, commit: &str) -> Age {
     tokio::task::spawn_blocking(move || history.age_of(&commit)).await.unwrap_or(Age::Unknown)
 }
 
-/// Moves the tags of one destination. Gives those that stand right, and what stopped it.
-async fn destination(shared: &Shared, pending: &Pending<'_>) -> (Vec<String>, Option<ApplyError>) {
-    let mut right = Vec::new();
+/// Moves the tags of one destination. Gives those that stand right, those of them that it moved, and what stopped it.
+async fn destination(shared: &Shared, pending: &Pending<'_>) -> (Vec<String>, Vec<TagReceipt>, Option<ApplyError>) {
+    let (mut right, mut moves) = (Vec::new(), Vec::new());
     let Pending { step, publication, digest, .. } = pending;
     let at = publication.reference.clone();
     shared.events.send(Kind::PhaseStarted { image: step.name.clone(), phase: Phase::Tags, at });
     let moved = async {
         let raw = announced(shared, pending).await?;
         for tag in publication.tags.iter().filter(|tag| may_move(tag, *digest)) {
-            if move_tag(shared, pending, tag, &raw).await? {
-                right.push(tag.tag.clone());
+            match move_tag(shared, pending, tag, &raw).await? {
+                Moved::No => {}
+                Moved::Stood => right.push(tag.tag.clone()),
+                Moved::From(from) => {
+                    right.push(tag.tag.clone());
+                    let (image, reference) = (step.name.clone(), publication.reference.clone());
+                    moves.push(TagReceipt { image, reference, tag: tag.tag.clone(), from, to: *digest });
+                }
             }
         }
         Ok(())
     };
     let error = moved.await.err();
-    (right, error)
+    (right, moves, error)
 }
 
 /// Writes beside the image who is about to move tags to it, before any of them moves.
@@ -215,27 +224,37 @@ async fn announced(shared: &Shared, pending: &Pending<'_>) -> Result<RawManifest
     Ok(raw)
 }
 
-/// Moves one tag; says whether it stands right now.
+/// What became of a tag.
+enum Moved {
+    /// It was left where it stands.
+    No,
+    /// It stood right already.
+    Stood,
+    /// It was moved, from what it pointed at.
+    From(Option<Digest>),
+}
+
+/// Moves one tag.
 async fn move_tag(
     shared: &Shared,
     pending: &Pending<'_>,
     tag: &TagMove,
     raw: &RawManifest,
-) -> Result<bool, ApplyError> {
+) -> Result<Moved, ApplyError> {
     let Pending { step, publication, repository, digest } = pending;
     let reference = format!("{}:{}", publication.reference, tag.tag);
     let from = match judge(shared, pending, tag).await? {
-        Verdict::Right => return Ok(true),
+        Verdict::Right => return Ok(Moved::Stood),
         Verdict::Left(newer) => {
             left(shared, step, publication, tag, &newer);
-            return Ok(false);
+            return Ok(Moved::No);
         }
         Verdict::Move(from) => from,
     };
     let put = repository.put_manifest(By::Tag(&tag.tag), raw).await;
     put.map_err(ApplyError::registry(format!("putting {reference}")))?;
     shared.events.send(Kind::TagMoved { image: step.name.clone(), reference, from, to: *digest });
-    Ok(true)
+    Ok(Moved::From(from))
 }
 
 fn left(shared: &Shared, step: &Step, publication: &Publication, tag: &TagMove, newer: &Mover) {

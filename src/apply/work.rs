@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::exec::assemble::Cache;
 use crate::exec::buildkit::{Address, BuildError, Buildkit};
 use crate::fingerprint::Fingerprint;
+use crate::functions::Functions;
 use crate::graph::Recipe;
 use crate::name::ImageName;
 use crate::platform::Platform;
@@ -34,6 +35,8 @@ pub struct Work {
     pub root: std::path::PathBuf,
     /// Where another profile publishes the images.
     pub sources: Sources,
+    /// What runs images.
+    pub functions: Arc<dyn Functions>,
     /// What git knows of commits.
     pub history: Arc<History>,
     /// What may be written.

@@ -60,6 +60,27 @@ impl Aws {
         }))
     }
 
+    /// AWS at another address, for everybody and with credentials that it takes.
+    #[cfg(test)]
+    pub(crate) fn at(url: &str, secret: &str) -> Self {
+        let aws = Self::new(&BTreeMap::new());
+        let credentials = aws_credential_types::Credentials::new("AKIATEST", secret, None, None, "test");
+        let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(5));
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(aws.http().expect("no bundle is named"))
+            .endpoint_url(url)
+            .region(Region::from_static(HOME_REGION))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(retries.with_max_attempts(ATTEMPTS))
+            .build();
+        let login = AwsLogin::default();
+        let calls = aws.0.calls.clone();
+        let session = Session { config: Arc::new(config), login: login.clone(), calls, identity: Arc::default() };
+        aws.0.sessions.try_lock().expect("nobody else has it yet").insert(login, session);
+        aws
+    }
+
     /// The calls made so far.
     pub fn calls(&self) -> &Calls {
         &self.0.calls

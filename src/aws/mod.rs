@@ -10,6 +10,7 @@
 //! Sources: the AWS SDKs and Tools reference guide (credential chain, `AWS_ENDPOINT_URL`, retry behaviour), "Common error types" of the
 //! services' API references.
 
+mod agentcore;
 mod batch;
 mod calls;
 mod client;
@@ -17,11 +18,19 @@ mod control;
 mod ecr;
 mod ecr_public;
 mod error;
+mod functions;
 mod host;
 mod identity;
+mod lambda;
 mod login;
+mod pace;
 mod public_repositories;
 mod repositories;
+mod stack;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use calls::{Access, Calls, CountedCall};
 pub use client::{Aws, Session};
@@ -29,6 +38,8 @@ pub use control::{EcrControl, EcrPublicControl};
 pub use ecr::{Ecr, Token};
 pub use ecr_public::EcrPublic;
 pub use error::{Call, Error, failed};
+pub use functions::AwsFunctions;
 pub use host::{EcrHost, PUBLIC_HOST};
 pub use identity::{Identity, partition};
 pub use login::AwsCredentials;
+pub use pace::Pace;

@@ -200,10 +200,10 @@ pub struct ApplyArguments {
     /// Stop everything at the first failure
     #[arg(long)]
     pub fail_fast: bool,
-    /// Build and publish under keys alone, move no tag (for sharded CI)
+    /// Build and publish under keys alone, move no tag, touch no function (for sharded CI)
     #[arg(long)]
     pub build_only: bool,
-    /// Build nothing: move the tags for what runs with --build-only have published
+    /// Build nothing: move the tags and deploy the functions for what runs with --build-only have published
     #[arg(long, conflicts_with_all = ["build_only", "rebuild", "no_push"])]
     pub publish: bool,
     /// Build what the plan says and write nothing to any registry
@@ -212,6 +212,9 @@ pub struct ApplyArguments {
     /// Move the tags of images whose own dependencies succeeded, though others failed
     #[arg(long)]
     pub publish_partial: bool,
+    /// Put back the tags and functions that a run moved, as its receipt says [default: the last run's]
+    #[arg(long, value_name = "RECEIPT", conflicts_with_all = ["plan", "publish", "build_only", "rebuild", "no_push", "from"])]
+    pub rollback: Option<Option<PathBuf>>,
     /// Where BuildKit is.
     #[command(flatten)]
     pub builder: BuilderArguments,

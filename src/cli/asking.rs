@@ -8,9 +8,10 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::exit::Failure;
 use super::prepare::Prepared;
 use crate::apply::{Repositories, Sources};
+use crate::functions::Functions;
 use crate::name::ImageName;
-use crate::observe::{Notes, ObserveError, Observer};
-use crate::plan::{self, Facts, Observed, Plan, Promoted, Wanted, decide, pinned_key, tags_to_ask};
+use crate::observe::{Notes, ObserveError, Observer, ask_functions};
+use crate::plan::{self, Facts, Observed, Plan, Promoted, Wanted, decide, functions_to_ask, pinned_key, tags_to_ask};
 use crate::platform::Platform;
 use crate::registry::Repository;
 use crate::workspace::History;
@@ -32,7 +33,9 @@ pub struct Asking<'a> {
     pub sources: &'a Sources,
     /// What git knows of commits.
     pub history: &'a History,
-    /// Tags may go backward.
+    /// What runs images.
+    pub functions: &'a dyn Functions,
+    /// Tags and functions may go backward.
     pub allow_older: bool,
     /// Whether records are read of what is taken for published.
     pub verify: bool,
@@ -42,31 +45,39 @@ impl Asking<'_> {
     /// The plan.
     ///
     /// # Errors
-    /// The first registry that cannot be asked.
+    /// The first registry or service that cannot be asked.
     pub async fn plan(&self) -> Result<Plan, Failure> {
         if self.facts.choices.offline {
             return Ok(decide(self.facts, self.wanted, &Observed::default()));
         }
-        self.decided().await.map_err(|error| {
+        let of_registry = |error: ObserveError| {
             let help = error.error.help().or_else(|| Some("--offline plans without asking".to_owned()));
             Failure::surroundings(error.to_string(), help)
-        })
-    }
-
-    async fn decided(&self) -> Result<Plan, ObserveError> {
+        };
         let repository =
             |registry: &str, repository: &str| -> Arc<Repository> { self.repositories.get(registry, repository) };
         let observer = Observer { project: self.facts.project, repository: &repository, notes: Notes::default() };
-        let mut observed = observer.ask(self.wanted).await?;
+        // Different servers, asked at the same time.
+        let functions = ask_functions(self.facts, self.functions);
+        let (asked, functions) = futures::future::join(observer.ask(self.wanted), functions).await;
+        let functions = functions.map_err(|error| Failure::surroundings(error.message, error.help))?;
+        let observed = Observed { functions, ..asked.map_err(of_registry)? };
+        self.decided(&observer, observed).await.map_err(of_registry)
+    }
+
+    async fn decided(&self, observer: &Observer<'_>, mut observed: Observed) -> Result<Plan, ObserveError> {
         observed.promoted = self.promoted(&observed).await?;
-        self.pinned(&observer, &mut observed).await?;
+        self.pinned(observer, &mut observed).await?;
+        observed.children = observer.deployed_children(self.facts, &observed).await?;
         let mut plan = match self.verify {
-            true => self.vouched(&observer, &mut observed).await?,
+            true => self.vouched(observer, &mut observed).await?,
             false => decide(self.facts, self.wanted, &observed),
         };
-        let asked = tags_to_ask(&plan);
-        if !self.allow_older && !asked.is_empty() {
-            observed.movers = observer.movers(&asked, self.history).await?;
+        let (tags, functions) = (tags_to_ask(&plan), functions_to_ask(self.facts, &plan));
+        let any = !tags.is_empty() || !functions.is_empty();
+        if any && !self.allow_older {
+            observed.movers = observer.movers(&tags, self.history).await?;
+            observed.movers.extend(observer.deployers(&functions, self.history).await?);
             plan = decide(self.facts, self.wanted, &observed);
         }
         Ok(plan)

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::receipt::Receipt;
+use super::receipt::{FunctionReceipt, Receipt};
 use crate::digest::Digest;
 use crate::name::ImageName;
-use crate::plan::{Action, Executor};
+use crate::plan::{Action, Executor, FunctionAction, Service};
 
 /// The version of the event stream; its first line says it.
 pub const FORMAT: u32 = 1;
@@ -210,6 +210,36 @@ pub enum Kind {
         /// Repository and tag.
         reference: String,
         /// The commit that moved it.
+        commit: String,
+    },
+    /// A function's turn: after all tags have moved.
+    FunctionStarted {
+        /// Its name.
+        function: String,
+        /// What runs it.
+        service: Service,
+        /// The AWS region.
+        region: String,
+        /// The image that it is given.
+        #[schemars(with = "String")]
+        image: ImageName,
+        /// What is to happen.
+        action: FunctionAction,
+    },
+    /// A function's turn is over, however it ended.
+    FunctionFinished {
+        /// What became of it.
+        function: FunctionReceipt,
+        /// How long it took, in milliseconds.
+        milliseconds: u64,
+    },
+    /// A function was left as it is: a newer commit deployed what it runs.
+    FunctionLeft {
+        /// Its name.
+        function: String,
+        /// The AWS region.
+        region: String,
+        /// The commit.
         commit: String,
     },
     /// The last event.

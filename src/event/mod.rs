@@ -5,5 +5,7 @@ mod receipt;
 mod schema;
 
 pub use kinds::{Event, FORMAT, Kind, Phase, Stream};
-pub use receipt::{ImageReceipt, Outcome, Published, Receipt, RunOutcome};
+pub use receipt::{
+    FunctionOutcome, FunctionReceipt, ImageReceipt, Outcome, Published, Receipt, RunOutcome, TagReceipt,
+};
 pub use schema::schema;

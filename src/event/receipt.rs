@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Key};
 use crate::name::ImageName;
+use crate::plan::Service;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -56,8 +57,89 @@ pub struct Receipt {
     pub outcome: RunOutcome,
     /// The images.
     pub images: Vec<ImageReceipt>,
+    /// The functions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<FunctionReceipt>,
+    /// Tags that this run moved, in order: what `apply --rollback` puts back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<TagReceipt>,
     /// Requests to registries by kind, and calls to AWS by action (`ecr:PutImage`).
     pub requests: BTreeMap<String, u64>,
+}
+
+/// A tag that a run moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TagReceipt {
+    /// The image.
+    #[schemars(with = "String")]
+    pub image: ImageName,
+    /// Host and repository.
+    pub reference: String,
+    /// The tag.
+    pub tag: String,
+    /// What it pointed at; `null` if it was not there.
+    #[schemars(with = "Option<String>")]
+    pub from: Option<Digest>,
+    /// What it points at.
+    #[schemars(with = "String")]
+    pub to: Digest,
+}
+
+/// What became of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FunctionOutcome {
+    /// It runs what it ran, as it should.
+    Kept,
+    /// It was given its image.
+    Deployed,
+    /// It was made.
+    Created,
+    /// A newer commit deployed what it runs.
+    Left,
+    /// It failed; `runs` is what it ran before.
+    Failed,
+    /// It was not tried.
+    Skipped,
+}
+
+/// One function of a receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FunctionReceipt {
+    /// Its name.
+    pub function: String,
+    /// What runs it.
+    pub service: Service,
+    /// The AWS region.
+    pub region: String,
+    /// The image.
+    #[schemars(with = "String")]
+    pub image: ImageName,
+    /// What became of it.
+    pub outcome: FunctionOutcome,
+    /// The repository that it takes the image from.
+    pub reference: String,
+    /// The digest that it ran before.
+    #[schemars(with = "Option<String>")]
+    pub from: Option<Digest>,
+    /// The repository of that digest, where it is another than `reference`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_reference: Option<String>,
+    /// The digest that it runs, as it says itself.
+    #[schemars(with = "Option<String>")]
+    pub runs: Option<Digest>,
+    /// The alias that callers use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// The version that was published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The address at which it can be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// One image of a receipt.

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::project::{
-    Arg, AwsLogin, Context, CreateRepository, Deployment, Destination, Image, Keep, Located, NamedContext, Project,
-    Registry, RegistryKind, Role, Secret, TagRule, TagText, Text,
+    Arg, AwsLogin, Context, CreateRepository, Deployment, Destination, Functions, Image, Keep, Located, NamedContext,
+    Project, Registry, RegistryKind, Role, Runner, Secret, TagRule, TagText, Text,
 };
 
 /// Stands for every sensitive value.
@@ -281,8 +281,31 @@ fn tag_values(rule: &TagRule) -> Vec<Value> {
 }
 
 fn deployment_value(deployment: &Deployment) -> Value {
-    let Deployment::Lambda { function, region } = deployment;
-    let mut lambda = json!({ "function": function });
-    put(&mut lambda, "region", json!(region));
-    json!({ "lambda": lambda })
+    let lambda = match &deployment.runner {
+        Runner::Lambda(lambda) => lambda,
+        Runner::AgentCore(runtime) => {
+            return json!({ "agentcore": { "runtime": runtime, "region": deployment.region } });
+        }
+    };
+    let mut value = match &lambda.functions {
+        Functions::Named(names) => match &names[..] {
+            [one] => json!({ "function": one }),
+            many => json!({ "functions": many }),
+        },
+        Functions::Output { stack, output } => json!({ "stack": stack, "output": output }),
+        Functions::Logical { stack, logical } => json!({ "stack": stack, "logical": logical }),
+    };
+    put(&mut value, "region", json!(deployment.region));
+    put(&mut value, "publish", lambda.publish.into());
+    put(&mut value, "alias", json!(lambda.alias));
+    if let Some(create) = &lambda.create {
+        let mut made = json!({ "architecture": create.architecture.as_str() });
+        put(&mut made, "role", json!(create.role));
+        put(&mut made, "memory", json!(create.memory));
+        put(&mut made, "timeout", json!(create.timeout.map(|seconds| format!("{seconds}s"))));
+        put(&mut made, "env", json!(create.env));
+        put(&mut made, "url", create.url.into());
+        value["create"] = made;
+    }
+    json!({ "lambda": value })
 }

@@ -54,7 +54,7 @@ impl Observer<'_> {
 }
 
 /// Why a tag may not be moved away from where `notes` say that it was moved to; `None` if all of them come before this commit.
-fn standing(notes: &[MoveNote], tag: &str, history: &History) -> Option<Standing> {
+pub(super) fn standing(notes: &[MoveNote], tag: &str, history: &History) -> Option<Standing> {
     let mut unknown = None;
     for note in notes.iter().filter(|note| note.tags.iter().any(|other| other == tag)) {
         let mover = Mover { commit: note.commit.clone(), time: note.time };

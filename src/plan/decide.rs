@@ -6,14 +6,15 @@ use super::facts::{
     AskMover, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Standing, Wanted,
     WantedDestination, WantedTag,
 };
-use super::model::{Action, Blocker, FORMAT, Function, Narrowed, Plan, Publication, Step, TagMove};
+use super::functions::functions;
+use super::model::{Action, Blocker, FORMAT, Narrowed, Plan, Publication, Step, TagMove};
 use super::reason::Reason;
 use super::rebuild::{Rebuild, rebuild};
 use super::wanted::run_images;
 use crate::digest::Digest;
 use crate::fingerprint::difference;
 use crate::name::ImageName;
-use crate::project::{Deployment, Destination, Image, Project, Registry, RegistryKind};
+use crate::project::{Destination, Image, Project, Registry, RegistryKind};
 
 /// Host and repository of a destination; for a layout its folder.
 pub fn reference_of(project: &Project, destination: &Destination) -> String {
@@ -41,6 +42,8 @@ pub fn decide(facts: &Facts<'_>, wanted: &[Wanted], observed: &Observed) -> Plan
     leave_out_what_nobody_needs(&mut images);
     let mut blockers = blockers(&images, wanted);
     blockers.extend(unordered(&images, observed));
+    let (functions, in_the_way) = functions(facts, &images, observed);
+    blockers.extend(in_the_way);
     Plan {
         format: FORMAT,
         project: facts.project.name.clone(),
@@ -50,7 +53,7 @@ pub fn decide(facts: &Facts<'_>, wanted: &[Wanted], observed: &Observed) -> Plan
         commit: facts.choices.commit.clone(),
         observed: !facts.choices.offline,
         repositories: Vec::new(),
-        functions: functions(facts, &images),
+        functions,
         images,
         rebuilds: rebuilds(facts),
         blockers,
@@ -310,22 +313,4 @@ pub fn tags_to_ask(plan: &Plan) -> Vec<AskMover> {
         }
     }
     asked
-}
-
-fn functions(facts: &Facts<'_>, images: &[Step]) -> Vec<Function> {
-    let mut functions = Vec::new();
-    for step in images.iter().filter(|step| step.chosen) {
-        let Some(image) = facts.project.images.get(&step.name) else { continue };
-        for deployment in &image.deploy {
-            let Deployment::Lambda { function, .. } = &deployment.value;
-            functions.push(Function {
-                function: function.clone(),
-                image: step.name.clone(),
-                action: "unknown".to_owned(),
-                from: None,
-                to: step.destinations.first().and_then(|publication| publication.digest),
-            });
-        }
-    }
-    functions
 }

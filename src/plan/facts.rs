@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::function::ObservedFunctions;
 use super::model::{Commit, Executor, Mover};
 use crate::digest::{Digest, Key};
 use crate::fingerprint::{Fingerprint, Record};
@@ -144,8 +145,12 @@ pub struct Observed {
     pub pinned: BTreeMap<ImageName, (Key, Digest)>,
     /// Images that another profile has published under the key, though this one has not.
     pub promoted: BTreeMap<ImageName, Promoted>,
-    /// Tags of which the last mover does not come before this commit, by image and destination.
+    /// Tags of which the last mover does not come before this commit, by image and destination; functions too, by their notes.
     pub movers: BTreeMap<(ImageName, usize, String), Standing>,
+    /// What was found in the places of functions, by image and entry of its `deploy:`; absent where nobody asked.
+    pub functions: BTreeMap<(ImageName, usize), ObservedFunctions>,
+    /// Of published images that are an index and are deployed: the manifests of their platforms.
+    pub children: BTreeMap<ImageName, BTreeMap<Platform, Digest>>,
     /// Destinations where something stands under the key that no sound record vouches for: it counts as absent.
     pub unsound: BTreeMap<ImageName, String>,
 }

@@ -5,6 +5,11 @@
 mod decide;
 mod explain;
 mod facts;
+mod fitness;
+mod function;
+mod functions;
+#[cfg(test)]
+mod functions_tests;
 mod keys;
 mod model;
 mod reason;
@@ -20,10 +25,15 @@ pub use facts::{
     AskMover, Choices, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Promoted, Since,
     Standing, Wanted, WantedDestination, WantedTag,
 };
+pub use fitness::{Unfit, misfit, platform_for, unfit_parts};
+pub use function::{
+    Function, FunctionAction, FunctionBlocker, FunctionFacts, FunctionId, FunctionReason, Observation,
+    ObservedFunctions, Service,
+};
+pub use functions::functions_to_ask;
 pub use keys::{Digests, Ingredients, fingerprint, pinned_key};
 pub use model::{
-    Action, Blocker, Commit, Executor, FORCED_BUILDKIT, FORMAT, Function, Mover, Narrowed, Plan, Publication, Step,
-    TagMove,
+    Action, Blocker, Commit, Executor, FORCED_BUILDKIT, FORMAT, Mover, Narrowed, Plan, Publication, Step, TagMove,
 };
 pub use reason::Reason;
 pub use rebuild::{Rebuild, RebuildState, rebuild};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::function::{Function, FunctionBlocker};
 use super::reason::Reason;
 use super::rebuild::Rebuild;
 use super::repositories::{MOST_TAGS, RepositoryAction, RepositoryNote, RepositoryStep};
@@ -217,24 +218,6 @@ impl TagMove {
     }
 }
 
-/// What happens to a function.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Function {
-    /// Its name.
-    pub function: String,
-    /// The image that it runs.
-    #[schemars(with = "String")]
-    pub image: ImageName,
-    /// `deploy`, `keep`, or `unknown` where it was not asked.
-    pub action: String,
-    /// The digest that it runs now.
-    #[schemars(with = "Option<String>")]
-    pub from: Option<Digest>,
-    /// The digest that it will run; `null` until built.
-    #[schemars(with = "Option<String>")]
-    pub to: Option<Digest>,
-}
-
 /// Why a plan may be looked at but not applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -293,6 +276,14 @@ pub enum Blocker {
         /// Who moved it.
         mover: Mover,
     },
+    /// Something stands in the way of a function.
+    Function {
+        /// The image.
+        #[schemars(with = "String")]
+        image: ImageName,
+        /// What.
+        because: FunctionBlocker,
+    },
 }
 
 impl Plan {
@@ -301,7 +292,7 @@ impl Plan {
         let changes = |action| matches!(action, RepositoryAction::Create | RepositoryAction::Change);
         self.images.iter().any(|step| step.action != Action::Keep)
             || self.repositories.iter().any(|step| changes(step.action))
-            || self.functions.iter().any(|f| f.action == "deploy")
+            || self.functions.iter().any(Function::changes)
     }
 
     /// Adds what happens to the repositories, and what of it stands in the way.

@@ -1,5 +1,6 @@
 //! Whether a saved plan still holds.
 
+use super::function::{Function, FunctionAction};
 use super::model::{Plan, Publication, Step};
 
 /// What changed since a plan was saved.
@@ -28,6 +29,12 @@ pub enum Stale {
     /// Somebody else moved a tag.
     #[error("the tag `{0}` was moved since the plan was made")]
     Tag(String),
+    /// A function is deployed elsewhere, or no more.
+    #[error("`{0}` is in only one of the plan and what is deployed now")]
+    Functions(String),
+    /// Somebody else deployed to a function.
+    #[error("the function `{0}` runs another image than when it was planned")]
+    Function(String),
 }
 
 /// The first thing about `saved` that does not hold any more, given the same plan made now.
@@ -46,7 +53,25 @@ pub fn stale(saved: &Plan, fresh: &Plan) -> Option<Stale> {
             return Some(Stale::Images(step.name.to_string()));
         }
     }
-    saved.images.iter().zip(&fresh.images).find_map(|(planned, now)| stale_step(planned, now))
+    let images = saved.images.iter().zip(&fresh.images).find_map(|(planned, now)| stale_step(planned, now));
+    images.or_else(|| stale_function(saved, fresh))
+}
+
+/// Whether the functions run what they ran. What an earlier run of the same plan deployed is no staleness.
+fn stale_function(saved: &Plan, fresh: &Plan) -> Option<Stale> {
+    let same = |one: &Function, other: &Function| one.id() == other.id() && one.image == other.image;
+    for (planned, now) in [(saved, fresh), (fresh, saved)] {
+        let lone = planned.functions.iter().find(|one| !now.functions.iter().any(|other| same(one, other)));
+        if let Some(lone) = lone {
+            return Some(Stale::Functions(lone.id().to_string()));
+        }
+    }
+    saved.functions.iter().find_map(|planned| {
+        let now = fresh.functions.iter().find(|now| same(planned, now))?;
+        let asked = planned.action != FunctionAction::Unknown && now.action != FunctionAction::Unknown;
+        let done_before = now.from.is_some() && now.from == now.to;
+        (asked && planned.from != now.from && !done_before).then(|| Stale::Function(now.id().to_string()))
+    })
 }
 
 fn stale_step(planned: &Step, now: &Step) -> Option<Stale> {

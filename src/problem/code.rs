@@ -151,6 +151,12 @@ codes! {
     Leak = "leak",
     /// A function without an image in the private ECR of its region.
     LambdaWithoutEcr = "lambda-without-ecr",
+    /// A `deploy:` that does not say what it deploys to, or says it in a form that AWS does not take.
+    InvalidDeploy = "invalid-deploy",
+    /// An image that the function it is deployed to cannot run.
+    FunctionUnfit = "function-unfit",
+    /// Two images for one function.
+    FunctionConflict = "function-conflict",
     /// A Dockerfile that the manifest names is not there, or cannot be read.
     MissingDockerfile = "missing-dockerfile",
     // The graph.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Located;
+use super::deployment::Deployment;
 use super::inputs::{Arg, Context, Generated, Inputs, Label, Modes, NamedContext, Secret};
-use super::publication::{Cache, Deployment, Destination, Output};
+use super::publication::{Cache, Destination, Output};
 use crate::name::ImageName;
 use crate::platform::Platform;
 use crate::problem::Location;

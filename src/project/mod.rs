@@ -4,6 +4,7 @@
 //! a [`Text`] may name an image whose digest is known only after it is built, and a [`TagText`] may use the key.
 //! Places in the manifest stay with the values, so that later stages can underline them.
 
+mod deployment;
 mod image;
 mod inputs;
 mod publication;
@@ -17,12 +18,13 @@ use indexmap::IndexMap;
 use crate::name::{ImageName, RegistryName};
 use crate::problem::{Location, Source};
 
+pub use deployment::{Architecture, CreateFunction, Deployment, Functions, Lambda, Runner};
 pub use image::{ExecutorChoice, Image, Role};
 pub use inputs::{
     Arg, Context, ContextPart, Generated, Inputs, Label, Language, LanguageInputs, Modes, NamedContext, PackageName,
     Secret, Text, TextPart,
 };
-pub use publication::{Cache, Compression, Deployment, Destination, Output, TagRule, TagText};
+pub use publication::{Cache, Compression, Destination, Output, TagRule, TagText};
 pub use registry::{AwsLogin, CreateRepository, Registry, RegistryKind};
 
 /// A value and where it was written.
@@ -51,6 +53,17 @@ pub struct Project {
     pub outside: Vec<Located<String>>,
     /// `price` and `in_use_by` for all registries.
     pub keep: Keep,
+}
+
+impl Project {
+    /// Who we are where a deployment of `image` runs: who we are at the registry that it takes the image from.
+    pub fn login_of(&self, image: &Image, deployment: &Deployment) -> AwsLogin {
+        let destination = image.destinations.get(deployment.source);
+        match destination.and_then(|destination| self.registries.get(&destination.registry)).map(|found| &found.kind) {
+            Some(RegistryKind::Ecr { login, .. }) => login.clone(),
+            _ => AwsLogin::default(),
+        }
+    }
 }
 
 /// What `prune` spares and what `sizes` counts; said of the project, of a registry or of a destination (the nearest wins).

@@ -59,18 +59,6 @@ impl TagRule {
     }
 }
 
-/// Something that runs an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Deployment {
-    /// A Lambda function, by name.
-    Lambda {
-        /// The function.
-        function: String,
-        /// Its region; that of the image's ECR destination unless given.
-        region: Option<String>,
-    },
-}
-
 /// Build caches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cache {

@@ -6,7 +6,8 @@ use super::Reporter;
 use super::live::Live;
 use super::style::Style;
 use super::words::{action_word, bytes};
-use crate::event::{Event, Kind, Outcome, Phase, Receipt, RunOutcome};
+use crate::event::{Event, FunctionOutcome, FunctionReceipt, Kind, Outcome, Phase, Receipt, RunOutcome};
+use crate::plan::FunctionAction;
 
 /// Shows a run.
 pub struct Human<W> {
@@ -50,6 +51,28 @@ impl<W: Write> Human<W> {
         }
     }
 
+    fn function(&mut self, done: &FunctionReceipt) {
+        let style = self.style;
+        let runs = done.runs.map_or_else(|| "nothing".to_owned(), |digest| digest.short());
+        let name = &done.function;
+        let text = match done.outcome {
+            FunctionOutcome::Deployed | FunctionOutcome::Created => {
+                let word = if done.outcome == FunctionOutcome::Created { "made" } else { "deployed" };
+                let version = done.version.as_ref().map(|version| format!(", version {version}")).unwrap_or_default();
+                let url = done.url.as_ref().map(|url| format!("\n  {url}")).unwrap_or_default();
+                format!("{} {name} {word}: runs {runs}{version}{url}", style.good("ok"))
+            }
+            FunctionOutcome::Kept => format!("{} {name} runs {runs} already", style.good("ok")),
+            FunctionOutcome::Left => format!("{} {name}: a newer commit deployed {runs}", style.warn("left")),
+            FunctionOutcome::Skipped => format!("{} {name}: interrupted before its turn", style.warn("skipped")),
+            FunctionOutcome::Failed => {
+                let error = done.error.as_deref().unwrap_or("it is not known why");
+                format!("{} {name}, which ran {runs}\n{}", style.bad("failed"), indented(error))
+            }
+        };
+        self.finish(name, &text);
+    }
+
     fn receipt(&mut self, receipt: &Receipt) {
         let count = |outcome| receipt.images.iter().filter(|image| image.outcome == outcome).count();
         let counted = [
@@ -72,15 +95,39 @@ impl<W: Write> Human<W> {
             RunOutcome::Interrupted => self.style.bad("interrupted:"),
         };
         let requests: u64 = receipt.requests.values().sum();
-        self.line(&format!("{head} {} ({requests} registry requests)", parts.join(", ")));
+        let functions = functions_text(receipt);
+        self.line(&format!("{head} {}{functions} ({requests} registry requests)", parts.join(", ")));
         match receipt.outcome {
             RunOutcome::Succeeded => {}
+            // Functions come last: where one fails, all tags have moved.
+            RunOutcome::Failed if count(Outcome::Failed) == 0 && !receipt.functions.is_empty() => {
+                self.line("run the same command again for the functions that failed; `apply --rollback` puts all back");
+            }
             RunOutcome::Failed => {
                 self.line("no tag was moved for what failed; run the same command again to go on where it stopped");
             }
             RunOutcome::Interrupted => self.line("run the same command again to go on where it stopped"),
         }
     }
+}
+
+/// What became of the functions; empty where there are none.
+fn functions_text(receipt: &Receipt) -> String {
+    let count = |outcome| receipt.functions.iter().filter(|function| function.outcome == outcome).count();
+    let parts: Vec<String> = [
+        (FunctionOutcome::Created, "made"),
+        (FunctionOutcome::Deployed, "deployed"),
+        (FunctionOutcome::Kept, "kept"),
+        (FunctionOutcome::Left, "left"),
+        (FunctionOutcome::Failed, "failed"),
+        (FunctionOutcome::Skipped, "not tried"),
+    ]
+    .into_iter()
+    .filter(|(outcome, _)| count(*outcome) > 0)
+    .map(|(outcome, word)| format!("{} {word}", count(outcome)))
+    .collect();
+    let before = if receipt.images.is_empty() { "" } else { "; " };
+    if parts.is_empty() { String::new() } else { format!("{before}functions: {}", parts.join(", ")) }
 }
 
 fn phase_text(phase: Phase, at: &str) -> String {
@@ -158,6 +205,12 @@ impl<W: Write + Send> Reporter for Human<W> {
                 let commit = &commit[..commit.len().min(7)];
                 self.line(&format!("{} {reference}: the newer commit {commit} moved it", style.warn("left")));
             }
+            Kind::FunctionStarted { function, region, image, action, .. } => {
+                let word = if *action == FunctionAction::Create { "making" } else { "deploying" };
+                self.state(function, &format!("{word} {image} in {region}"), self.verbose);
+            }
+            Kind::FunctionFinished { function, .. } => self.function(function),
+            Kind::FunctionLeft { .. } => {}
             Kind::RunFinished { receipt } => self.receipt(receipt),
         }
     }

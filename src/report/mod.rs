@@ -2,6 +2,7 @@
 
 mod causes;
 mod doctor;
+mod functions;
 mod human;
 mod jsonl;
 mod live;
@@ -14,6 +15,7 @@ mod why;
 mod words;
 
 pub use doctor::{Check, Health, checks_json, checks_text};
+pub use functions::function_blocker_text;
 pub use human::Human;
 pub use jsonl::JsonLines;
 pub use plan::plan_text;

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::causes::causes_text;
+use super::functions::{function_blocker_text, functions_summary, functions_text};
 use super::repositories::repositories_text;
 use super::style::Style;
 use super::words::{action_word, reason_text, rebuild_text};
@@ -28,6 +29,7 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
     if !causes.is_empty() {
         let _ = write!(text, "\n{causes}");
     }
+    text.push_str(&functions_text(plan, style, verbose));
     for rebuild in &plan.rebuilds {
         let _ = writeln!(text, "\n{}", style.warn(&rebuild_text(rebuild)));
     }
@@ -146,6 +148,7 @@ fn blocker_text(blocker: &Blocker) -> String {
             "the tag `{reference}` was moved by commit {}, and history does not tell whether that is older than this one\n  help: fetch the whole history (`fetch-depth: 0`), or use --allow-older",
             &mover.commit[..mover.commit.len().min(7)]
         ),
+        Blocker::Function { image, because } => function_blocker_text(image, because),
         Blocker::Dirty { image, tag, path } => format!(
             "the tag `{tag}` names the commit, but `{path}`, an input of {image}, differs from it\n  help: commit it, or use --allow-dirty, which appends `-dirty-` and the key"
         ),
@@ -162,11 +165,12 @@ fn summary(plan: &Plan, style: Style) -> String {
         return style.good(&format!("nothing to do: {images}"));
     }
     format!(
-        "{} {} to build, {} to copy, {} to tag, {} to keep",
+        "{} {} to build, {} to copy, {} to tag, {} to keep{}",
         style.strong("plan:"),
         count(Action::Build),
         count(Action::Copy),
         count(Action::Tag),
-        count(Action::Keep)
+        count(Action::Keep),
+        functions_summary(plan)
     )
 }

@@ -43,8 +43,8 @@ pub struct Rules {
     pub keys: BTreeSet<String>,
     /// Images of the manifest that are published here.
     pub images: BTreeSet<String>,
-    /// Digests and tags that something runs.
-    pub in_use: BTreeSet<String>,
+    /// Digests and tags that something runs, and what does, as far as it is known; else the digest or tag itself.
+    pub in_use: BTreeMap<String, String>,
     /// Days after which an image without a tag goes; never unless given.
     pub untagged_days: Option<u32>,
     /// Whatever is younger stays, in seconds.
@@ -61,7 +61,7 @@ pub enum Stays {
     Moving(String),
     /// It stands under a key of the manifest as it is.
     Key,
-    /// Something runs it (`in_use_by`).
+    /// Something runs it: what does, or the digest or tag of `in_use_by`.
     InUse(String),
     /// A tag that no template of the manifest gives.
     OtherTag(String),
@@ -217,8 +217,9 @@ fn is_commit(tag: &str, rules: &Rules) -> bool {
 }
 
 fn old_commits(tags: &[&str], rules: &Rules, kept: &BTreeMap<String, String>) -> Vec<String> {
-    let old =
-        tags.iter().filter(|tag| is_commit(tag, rules) && !kept.contains_key(**tag) && !rules.in_use.contains(**tag));
+    let old = tags
+        .iter()
+        .filter(|tag| is_commit(tag, rules) && !kept.contains_key(**tag) && !rules.in_use.contains_key(**tag));
     old.map(|tag| (*tag).to_owned()).collect()
 }
 
@@ -231,11 +232,9 @@ fn stays(
     tags: &[&str],
 ) -> Option<Stays> {
     let item = stock.items.get(&digest)?;
-    if let Some(used) = tags.iter().find(|tag| rules.in_use.contains(**tag)) {
-        return Some(Stays::InUse((*used).to_owned()));
-    }
-    if rules.in_use.contains(&digest.to_string()) {
-        return Some(Stays::InUse(digest.to_string()));
+    let by_digest = rules.in_use.get(&digest.to_string());
+    if let Some(used) = by_digest.or_else(|| tags.iter().find_map(|tag| rules.in_use.get(*tag))) {
+        return Some(Stays::InUse(used.clone()));
     }
     if let Some(moving) = tags.iter().find(|tag| rules.moving.contains(**tag)) {
         return Some(Stays::Moving((*moving).to_owned()));

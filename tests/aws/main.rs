@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod clients;
+mod deploying;
 mod failures;
+mod moto;
 mod policies;
 mod publishing;
 #[path = "../support/real.rs"]

@@ -61,7 +61,12 @@ impl World {
 
     /// With registries of `ACCOUNT/REGION`.
     pub fn with_registries(registries: &[&str]) -> Self {
-        Self::started(registries, None)
+        Self::started(registries, None, None)
+    }
+
+    /// The same; what the server does not play itself is passed to the one at this address.
+    pub fn passing(registries: &[&str], url: &str) -> Self {
+        Self::started(registries, None, Some(url))
     }
 
     /// Its registries speak TLS, with an authority of their own that the program is told about.
@@ -81,7 +86,7 @@ impl World {
         let sign =
             "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt";
         openssl(&sign.split(' ').collect::<Vec<_>>());
-        let mut world = Self::started(&["123456789012/us-east-1"], Some(folder.path()));
+        let mut world = Self::started(&["123456789012/us-east-1"], Some(folder.path()), None);
         let authority = std::fs::read_to_string(folder.path().join("ca.crt")).unwrap();
         world.write("home/ca.crt", &authority);
         let path = world.root().join("home/ca.crt").display().to_string();
@@ -95,13 +100,14 @@ impl World {
         answer["token"].as_str().unwrap().to_owned()
     }
 
-    fn started(registries: &[&str], tls: Option<&Path>) -> Self {
+    fn started(registries: &[&str], tls: Option<&Path>, pass: Option<&str>) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/aws/server.py");
         let mut command = Command::new("python3");
         command.arg(script).args(registries.iter().flat_map(|registry| ["--private", *registry]));
         if let Some(folder) = tls {
             command.arg("--tls").arg(folder);
         }
+        command.args(pass.into_iter().flat_map(|url| ["--pass", url]));
         let mut server = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

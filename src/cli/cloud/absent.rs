@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cli::exit::Failure;
+use crate::functions::{Absent, Functions};
 use crate::plan::{AskRepository, RepositoryStep, SeenRepositories};
 use crate::project::{Project, RegistryKind};
 use crate::registry::{Control, Credentials};
@@ -40,6 +41,11 @@ impl Cloud {
         let of_aws = |kind: &RegistryKind| matches!(kind, RegistryKind::Ecr { .. } | RegistryKind::EcrPublic { .. });
         let declared = projects.iter().flat_map(|project| project.registries.values());
         if declared.into_iter().any(|registry| of_aws(&registry.kind)) { Err(absent()) } else { Ok(()) }
+    }
+
+    /// Nothing runs images.
+    pub fn functions(&self) -> Arc<dyn Functions> {
+        Arc::new(Absent)
     }
 
     /// The credentials of Docker alone.

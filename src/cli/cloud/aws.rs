@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 
-use crate::aws::{Aws, AwsCredentials, Ecr, EcrControl, EcrHost, EcrPublic, EcrPublicControl, Error, PUBLIC_HOST};
+use crate::aws::{
+    Aws, AwsCredentials, AwsFunctions, Ecr, EcrControl, EcrHost, EcrPublic, EcrPublicControl, Error, PUBLIC_HOST,
+};
 use crate::cli::exit::{Exit, Failure};
+use crate::functions::Functions;
 use crate::plan::{AskRepository, RepositoryStep, SeenRepositories};
 use crate::project::{AwsLogin, Project, Registry, RegistryKind};
 use crate::registry::{Control, Credentials};
@@ -66,6 +69,11 @@ impl Cloud {
     pub fn credentials(&self, docker: Arc<dyn Credentials>, projects: &[&Project]) -> Arc<dyn Credentials> {
         let hosts = hosts(projects).into_iter().map(|(host, login)| (host, login.clone())).collect();
         Arc::new(AwsCredentials::new(&self.aws, docker, hosts))
+    }
+
+    /// What runs images.
+    pub fn functions(&self) -> Arc<dyn Functions> {
+        Arc::new(AwsFunctions::new(self.aws.clone()))
     }
 
     /// The registries' own APIs, by host.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{Planned, make_sound_plan, write_whole};
+use super::rollback::roll_back;
 use crate::apply::{Builder, Events, Options, Rules, Work, run};
 use crate::cli::args::{ApplyArguments, Choose};
 use crate::cli::build_folder::BuildFolder;
@@ -27,6 +28,9 @@ use crate::report::{Failures, Human, JsonLines, Reporter, change_text, plan_text
 pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Exit, Failure> {
     if settings.offline {
         return Err(Failure::wrong("apply cannot do without registries", "leave --offline out"));
+    }
+    if let Some(receipt) = &arguments.rollback {
+        return roll_back(settings, arguments, receipt.as_deref()).await;
     }
     let saved = arguments.plan.as_ref().map(|path| read_plan(path)).transpose()?;
     let outputs = arguments.plan.iter().chain(&arguments.receipt).map(|path| path.display().to_string());
@@ -59,11 +63,16 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
     if let Some(path) = &arguments.receipt {
         write_whole(path, receipt_json(&receipt).as_bytes())?;
     }
-    Ok(match receipt.outcome {
+    Ok(exit_of(&receipt))
+}
+
+/// The exit code that a run's end means.
+pub const fn exit_of(receipt: &Receipt) -> Exit {
+    match receipt.outcome {
         RunOutcome::Succeeded => Exit::Done,
         RunOutcome::Failed => Exit::Failed,
         RunOutcome::Interrupted => Exit::Interrupted,
-    })
+    }
 }
 
 /// Whether there is a login at each registry of AWS that something is published at: said before anything is built.
@@ -109,7 +118,7 @@ fn read_plan(path: &std::path::Path) -> Result<Plan, Failure> {
         .map_err(|error| Failure::wrong(format!("`{}` is not a plan: {error}", path.display()), help))
 }
 
-fn receipt_json(receipt: &Receipt) -> String {
+pub fn receipt_json(receipt: &Receipt) -> String {
     let mut text = serde_json::to_string_pretty(receipt).expect("a receipt has only string keys and plain values");
     text.push('\n');
     text
@@ -183,6 +192,7 @@ pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArg
         cache: Arc::new(Cache::in_folder(state.join("cache").join("assemble"))),
         root: loaded.workspace.root().to_owned(),
         sources,
+        functions: settings.cloud.functions(),
         history: Arc::new(history),
         calls: {
             let cloud = settings.cloud.clone();
@@ -235,7 +245,7 @@ pub async fn interrupt(cancel: CancellationToken) {
     std::process::exit(i32::from(Exit::Interrupted as u8));
 }
 
-fn reporters(settings: &Settings, state: &std::path::Path) -> Result<Vec<Box<dyn Reporter>>, Failure> {
+pub fn reporters(settings: &Settings, state: &std::path::Path) -> Result<Vec<Box<dyn Reporter>>, Failure> {
     let log: PathBuf = state.join("events.jsonl");
     let file = std::fs::File::create(&log)
         .map_err(|error| Failure::surroundings(format!("cannot write `{}`: {error}", log.display()), None))?;

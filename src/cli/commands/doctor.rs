@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::function_checks::functions;
 use super::plan::{Planned, make_plan};
 use crate::apply::Builder;
 use crate::cli::args::{Choose, DoctorArguments};
@@ -30,7 +31,10 @@ pub async fn doctor(settings: &Settings, arguments: &DoctorArguments) -> Result<
         let quiet = Settings { quiet: true, ..settings.clone() };
         let choose = Choose { allow_dirty: true, allow_older: true, ..Choose::default() };
         match make_plan(&quiet, &choose, &[]).await {
-            Ok(planned) => registries(&planned, &mut checks).await,
+            Ok(planned) => {
+                registries(&planned, &mut checks).await;
+                checks.extend(functions(&planned, &*settings.cloud.functions()).await);
+            }
             Err(Failure::Message { message, help, .. }) => {
                 checks.push(Check::new("plan", "", Health::Bad, message).help(help));
             }
@@ -62,7 +66,7 @@ async fn builder(loaded: &Loaded, wired: &Wired, arguments: &DoctorArguments) ->
     })
 }
 
-/// The registries, their repositories and the functions, all of which the plan has asked.
+/// The registries and their repositories, all of which the plan has asked.
 async fn registries(planned: &Planned, checks: &mut Vec<Check>) {
     let project = &planned.loaded.project;
     for registry in project.registries.values() {
@@ -90,11 +94,6 @@ async fn registries(planned: &Planned, checks: &mut Vec<Check>) {
         });
     }
     checks.extend(planned.plan.repositories.iter().map(repository));
-    for function in &planned.plan.functions {
-        let health = if function.action == "unknown" { Health::Odd } else { Health::Good };
-        let said = format!("runs {}: {}", function.image, function.action);
-        checks.push(Check::new("function", &function.function, health, said));
-    }
 }
 
 fn needs_login(project: &Project, name: &str) -> bool {

@@ -4,9 +4,13 @@ mod apply;
 mod check;
 #[cfg(test)]
 mod date_tests;
+#[cfg(feature = "aws")]
+#[cfg(test)]
+mod deploy_tests;
 mod doctor;
 #[cfg(test)]
 mod frontend_tests;
+mod function_checks;
 mod init;
 mod inputs;
 mod load;
@@ -16,6 +20,7 @@ mod print;
 mod prune;
 #[cfg(test)]
 mod publication_tests;
+mod rollback;
 mod show;
 mod sizes;
 #[cfg(test)]

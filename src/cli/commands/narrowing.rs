@@ -119,6 +119,7 @@ async fn compared(settings: &Settings, builder: &BuilderArguments, image: &str) 
         cache: Arc::new(Cache::in_folder(state.join("cache").join("assemble"))),
         root,
         sources: Sources::default(),
+        functions: settings.cloud.functions(),
         history: Arc::default(),
         calls: Box::new(BTreeMap::new),
         rules: Rules { no_push: true, ..Rules::default() },

@@ -162,6 +162,7 @@ async fn planned(
         choices: &choices,
     };
     let wanted = wanted(&facts)?;
+    let functions = settings.cloud.functions();
     let asking = Asking {
         facts: &facts,
         wanted: &wanted,
@@ -169,6 +170,7 @@ async fn planned(
         repositories: &repositories,
         sources: &sources,
         history: &history,
+        functions: &*functions,
         allow_older: choose.allow_older,
         verify,
     };

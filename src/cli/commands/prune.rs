@@ -10,8 +10,10 @@ use crate::cli::print;
 use crate::cli::repositories::{Shelf, everything, patterns, shelves};
 use crate::cli::settings::Settings;
 use crate::digest::Digest;
+use crate::functions::InUse;
 use crate::name::ImageName;
 use crate::observe::stock_of;
+use crate::project::{AwsLogin, Project, RegistryKind};
 use crate::registry::{Error, Repository};
 use crate::report::{PrunedRepository, prune_json, prune_text};
 use crate::storage::{Pruning, Removed, Rules, Stock, prune as decide};
@@ -38,10 +40,12 @@ pub async fn prune(settings: &Settings, arguments: &PruneArguments) -> Result<Ex
     }
     share_what_is_known(&mut stocks);
     let times = commit_times(planned.loaded.git.as_ref());
+    let used = used(settings, &planned.loaded.project).await?;
     let mut pruned = Vec::new();
     for shelf in shelves.iter().filter(|shelf| shelf.images.iter().any(|image| shown.contains(image))) {
         let Some(stock) = stocks.remove(&shelf.reference) else { continue };
-        let rules = rules(shelf, &planned.plan, &stock, &times);
+        let mut rules = rules(shelf, &planned.plan, &stock, &times);
+        rules.in_use.extend(used.iter().filter_map(|used| used_here(used, &shelf.reference)));
         let pruning = if shelf.retain.is_empty() { Pruning::default() } else { decide(&stock, &rules) };
         let mut done = None;
         if arguments.yes && !shelf.retain.is_empty() {
@@ -64,6 +68,34 @@ pub async fn prune(settings: &Settings, arguments: &PruneArguments) -> Result<Ex
         print(&prune_text(&pruned, settings.out, settings.verbose));
     }
     Ok(Exit::Done)
+}
+
+/// What functions run in the accounts and regions of the manifest: all versions of all functions, whoever deployed them.
+///
+/// # Errors
+/// A service that cannot be asked: nobody knows then what may go.
+async fn used(settings: &Settings, project: &Project) -> Result<Vec<InUse>, Failure> {
+    let places: BTreeSet<(&AwsLogin, &str)> = project
+        .registries
+        .values()
+        .filter_map(|registry| match &registry.kind {
+            RegistryKind::Ecr { region, login, .. } => Some((login, region.as_str())),
+            _ => None,
+        })
+        .collect();
+    let functions = settings.cloud.functions();
+    let mut used = Vec::new();
+    for (login, region) in places {
+        let found = functions.in_use(login, region).await;
+        used.extend(found.map_err(|error| Failure::surroundings(error.message, error.help))?);
+    }
+    Ok(used)
+}
+
+/// The digest or tag of this repository that something runs, and what does.
+fn used_here(used: &InUse, repository: &str) -> Option<(String, String)> {
+    let what = used.reference.strip_prefix(repository)?.strip_prefix(['@', ':'])?;
+    Some((what.to_owned(), used.by.clone()))
 }
 
 /// The images whose repositories are shown.
@@ -119,7 +151,8 @@ fn rules(shelf: &Shelf, plan: &crate::plan::Plan, stock: &Stock, times: &BTreeMa
             rules.moving.extend(moving.map(|tag| tag.tag.clone()));
         }
     }
-    rules.in_use = shelf.in_use.iter().map(|used| below(used, &shelf.reference)).collect();
+    let in_use = shelf.in_use.iter().map(|used| below(used, &shelf.reference));
+    rules.in_use = in_use.map(|used| (used.clone(), used)).collect();
     rules.untagged_days = shelf.retain.iter().map(|retain| retain.untagged_days).min().flatten();
     let longest = shelf.retain.iter().filter_map(|retain| retain.untagged_days).max();
     rules.untagged_days = rules.untagged_days.and(longest);
@@ -163,6 +196,17 @@ fn now() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_runs_elsewhere_is_not_here() {
+        let used =
+            |reference: &str| InUse { reference: reference.to_owned(), by: "lambda Api:1 (us-east-1)".to_owned() };
+        let here = |reference: &str| used_here(&used(reference), "host/app").map(|(what, _)| what);
+        assert_eq!(here("host/app@sha256:1").as_deref(), Some("sha256:1"));
+        assert_eq!(here("host/app:v1").as_deref(), Some("v1"));
+        assert_eq!(here("host/app-two@sha256:1"), None);
+        assert_eq!(here("other/app@sha256:1"), None);
+    }
 
     #[test]
     fn what_is_in_use_may_be_a_reference() {

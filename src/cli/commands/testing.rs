@@ -12,6 +12,7 @@ use super::sizes::sizes;
 use super::tag::tag;
 use super::update::update;
 use crate::cli::args::{ApplyArguments, Arguments, Command};
+use crate::cli::cloud::Cloud;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::settings::Settings;
 use crate::digest::Digest;
@@ -28,17 +29,25 @@ pub(super) const LONG_AGO: i64 = 1_600_000_000;
 /// A manifest in a git repository of its own.
 pub(super) struct Shop {
     folder: tempfile::TempDir,
+    cloud: Option<Cloud>,
 }
 
 impl Shop {
     pub(super) fn new(manifest: &str) -> Self {
-        let shop = Self { folder: tempfile::tempdir().unwrap() };
+        let shop = Self { folder: tempfile::tempdir().unwrap(), cloud: None };
         shop.write("deploy.yaml", manifest);
         shop.write("Dockerfile", "FROM scratch\nCOPY a.txt /\n");
         shop.write("a.txt", "one");
         shop.write(".gitignore", ".orchestrate\n");
         shop.git(&["init", "-q", "-b", "main"]);
         shop
+    }
+
+    /// The same with another AWS than that of this machine.
+    #[cfg(feature = "aws")]
+    pub(super) fn at(mut self, aws: crate::aws::Aws) -> Self {
+        self.cloud = Some(Cloud { aws });
+        self
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -96,6 +105,9 @@ impl Shop {
         let mut settings = Settings::new(&arguments.common).unwrap_or_else(|failure| panic!("{failure:?}"));
         settings.environment.retain(|name, _| name == "PATH" || name == "HOME");
         settings.locked = false;
+        if let Some(cloud) = &self.cloud {
+            settings.cloud = cloud.clone();
+        }
         (settings, arguments)
     }
 

@@ -3,9 +3,10 @@
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 
+use super::deploy::DeployDecl;
 use super::forms::{DurationText, Glob, OneOrMany, Path, Scalar, Template};
 use super::matrix::MatrixDecl;
-use super::push::{DeployDecl, PushDecl};
+use super::push::PushDecl;
 
 /// An image, a base, a variant, or the defaults. Later levels win: defaults, variant, image, profile, `--set`.
 #[derive(JsonSchema, Default)]

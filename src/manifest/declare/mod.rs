@@ -16,6 +16,7 @@ macro_rules! words {
     };
 }
 
+mod deploy;
 mod forms;
 mod image;
 mod matrix;
@@ -25,6 +26,9 @@ mod registry;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 
+pub use deploy::{
+    AgentCoreDecl, AgentCoreForm, CreateFunctionDecl, CreateFunctionForm, DeployDecl, LambdaDecl, LambdaForm,
+};
 pub use forms::{DurationText, Glob, OneOrMany, Path, Scalar, Template, Value, Version};
 pub use image::{
     ArgDecl, ArgForm, CacheDecl, CommandForm, ContextDecl, ContextForm, ContextPartDecl, ContextPartForm,
@@ -32,7 +36,7 @@ pub use image::{
     OutputDecl, SecretDecl, SecretForm, SshForm,
 };
 pub use matrix::{AxisForm, GlobAxis, MatrixDecl};
-pub use push::{DeployDecl, LambdaDecl, LambdaForm, PushDecl, TagDecl, TagForm};
+pub use push::{PushDecl, TagDecl, TagForm};
 pub use registry::{CreateDecl, CreateForm, RegistryDecl, RetainDecl};
 
 /// What one repository builds, where it goes, and who runs it.

@@ -1,4 +1,4 @@
-//! `push:` and `deploy:`.
+//! `push:`.
 
 use schemars::JsonSchema;
 
@@ -58,35 +58,6 @@ pub struct TagDecl {
     /// The registry refuses to move it.
     #[serde(default)]
     pub immutable: Option<Template<bool>>,
-}
-
-/// Something that runs the image.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DeployDecl {
-    /// An AWS Lambda function; it takes images from the private ECR of its region alone.
-    pub lambda: LambdaForm,
-}
-
-/// A Lambda function.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-pub enum LambdaForm {
-    /// Its name.
-    Short(Scalar),
-    /// Its name and region.
-    Full(LambdaDecl),
-}
-
-/// A Lambda function with its region.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LambdaDecl {
-    /// The name of the function.
-    pub function: Scalar,
-    /// Its region; that of the image's ECR destination unless given.
-    #[serde(default)]
-    pub region: Option<Scalar>,
 }
 
 words! {

@@ -6,7 +6,7 @@ use super::Images;
 use crate::manifest::render::Renderer;
 use crate::name::ImageName;
 use crate::problem::{Code, Location, Problem, did_you_mean};
-use crate::project::{Deployment, Destination, Image, Project, Registry, RegistryKind, TagText};
+use crate::project::{Destination, Functions, Image, Project, Registry, RegistryKind, Runner, TagText};
 
 /// Every image that is named exists.
 pub(super) fn references(images: &Images, renderer: &mut Renderer) {
@@ -30,9 +30,9 @@ pub(super) fn references(images: &Images, renderer: &mut Renderer) {
 /// Tags, secrets and functions.
 pub(super) fn project(project: &Project, renderer: &mut Renderer) {
     tag_conflicts(project, renderer);
+    function_conflicts(project, renderer);
     for image in project.images.values() {
         secret_args(project, image, renderer);
-        functions(project, image, renderer);
         dates(project, image, renderer);
     }
 }
@@ -134,32 +134,42 @@ pub(crate) fn is_public(project: &Project, destination: &Destination) -> bool {
     project.registries.get(&destination.registry).is_some_and(|registry| registry.public)
 }
 
-/// Lambda takes an image from the private ECR of its own region alone.
-fn functions(project: &Project, image: &Image, renderer: &mut Renderer) {
-    let regions: Vec<&str> = image
-        .destinations
-        .iter()
-        .filter_map(|destination| match &project.registries.get(&destination.registry)?.kind {
-            RegistryKind::Ecr { region, .. } => Some(region.as_str()),
-            _ => None,
-        })
-        .collect();
-    for deployment in &image.deploy {
-        let Deployment::Lambda { function, region } = &deployment.value;
-        let served = match region {
-            Some(region) => regions.contains(&region.as_str()),
-            None => !regions.is_empty(),
-        };
-        if served {
-            continue;
+/// Two images for one function: whichever came last would run.
+fn function_conflicts(project: &Project, renderer: &mut Renderer) {
+    let mut claims: BTreeMap<(&str, &str, String), (&ImageName, &Location)> = BTreeMap::new();
+    for image in project.images.values() {
+        for deployment in &image.deploy {
+            for (kind, name) in names(&deployment.value.runner) {
+                let claim = (kind, deployment.value.region.as_str(), name.clone());
+                let first = claims.entry(claim).or_insert((&image.name, &deployment.location));
+                if first.0 == &image.name {
+                    continue;
+                }
+                let message = format!("`{}` and `{}` are both deployed to `{name}`", first.0, image.name);
+                let (own, other) = if first.1 == &deployment.location {
+                    (&image.location, &project.images[first.0].location)
+                } else {
+                    (&deployment.location, first.1)
+                };
+                renderer.report(
+                    Problem::error(Code::FunctionConflict, message)
+                        .at(own, format!("`{}`", image.name))
+                        .at(other, format!("`{}`", first.0))
+                        .help("a function runs one image: put `{{name}}` into its name, or deploy one of them"),
+                );
+            }
         }
-        let place = region.as_ref().map_or_else(|| "its region".to_owned(), |region| format!("`{region}`"));
-        let message = format!("the function `{function}` has no image in the private ECR of {place}");
-        renderer.report(
-            Problem::error(Code::LambdaWithoutEcr, message)
-                .at(&deployment.location, format!("runs `{}`", image.name))
-                .help("add a destination of `kind: ecr` in the function's region, or `deploy: []` where nothing is deployed"),
-        );
+    }
+}
+
+/// What a deployment is known to update: functions that a stack names are known later.
+fn names(runner: &Runner) -> Vec<(&'static str, String)> {
+    match runner {
+        Runner::Lambda(lambda) => match &lambda.functions {
+            Functions::Named(names) => names.iter().map(|name| ("lambda", name.clone())).collect(),
+            Functions::Output { .. } | Functions::Logical { .. } => Vec::new(),
+        },
+        Runner::AgentCore(runtime) => vec![("agentcore", runtime.clone())],
     }
 }
 

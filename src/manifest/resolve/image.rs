@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Images, World, args, push, read, recipe};
+use super::{Images, World, args, deploy, push, read, recipe};
 use crate::manifest::check;
 use crate::manifest::matrix::{self, Cell};
 use crate::manifest::node::{Form, Key, Kind, Mapping, Node};
@@ -118,7 +118,8 @@ impl World<'_> {
         let parts = recipe::Parts { args, destinations, groups: groups(key, &rest) };
         let image = if sound { recipe::image(&rest, parts, self.choices, &mut draft, renderer) } else { None };
         images.used.extend(draft.used);
-        if let Some(image) = image.filter(|_| renderer.errors() == errors) {
+        if let Some(mut image) = image.filter(|_| renderer.errors() == errors) {
+            image.deploy = deploy::deployments(rest.get("deploy"), &image, self.registries, renderer);
             images.all.insert(image.name.clone(), image);
         }
     }

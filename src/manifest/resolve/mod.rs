@@ -2,6 +2,7 @@
 
 mod args;
 mod checks;
+mod deploy;
 mod image;
 mod push;
 mod read;

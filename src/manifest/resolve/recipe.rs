@@ -12,8 +12,8 @@ use crate::manifest::render::Renderer;
 use crate::manifest::template::text_with_references;
 use crate::problem::{Code, Problem};
 use crate::project::{
-    Arg, Cache, Compression, Context, ContextPart, Deployment, Destination, ExecutorChoice, Generated, Image, Inputs,
-    Label, Language, LanguageInputs, Located, Modes, NamedContext, Output, PackageName, Role, Secret, TextPart,
+    Arg, Cache, Compression, Context, ContextPart, Destination, ExecutorChoice, Generated, Image, Inputs, Label,
+    Language, LanguageInputs, Located, Modes, NamedContext, Output, PackageName, Role, Secret, TextPart,
 };
 use crate::reference::Reference;
 
@@ -65,7 +65,8 @@ pub(super) fn image(
         modes: read::word(rest.get("modes"), &[("exact", Modes::Exact)]),
         generated: generated(rest.get("generated"), renderer),
         destinations,
-        deploy: deploy(rest.get("deploy")),
+        // What runs it is looked at once it is known: a mistake there is none of the image.
+        deploy: Vec::new(),
         cache: cache(rest.get("cache")),
         output: output(rest.get("output"), renderer),
         timeout: timeout.unwrap_or(BUILD_TIMEOUT),
@@ -277,18 +278,6 @@ fn generated(node: Option<&Node>, renderer: &mut Renderer) -> Vec<Located<Genera
         Some(Located { value: Generated { path: path.value, by }, location: path.location })
     };
     items.iter().filter_map(|item| one(item, renderer)).collect()
-}
-
-fn deploy(node: Option<&Node>) -> Vec<Located<Deployment>> {
-    let items = node.map(Node::items).unwrap_or_default();
-    let one = |item: &Node| {
-        let lambda = item.get("lambda")?;
-        let function = lambda.get("function").unwrap_or(lambda);
-        let region = lambda.get("region").and_then(Node::text).map(str::to_owned);
-        let value = Deployment::Lambda { function: function.text()?.to_owned(), region };
-        Some(Located { value, location: function.location.clone() })
-    };
-    items.iter().filter_map(one).collect()
 }
 
 fn cache(node: Option<&Node>) -> Cache {

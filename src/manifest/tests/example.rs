@@ -1,7 +1,7 @@
 //! The example of the documentation, whole.
 
 use super::support::{Case, arg, case, choices, image, tags};
-use crate::project::{Deployment, RegistryKind, Role};
+use crate::project::{Deployment, Functions, Lambda, RegistryKind, Role, Runner};
 
 fn example() -> Case {
     Case { text: include_str!("example.yaml").to_owned(), choices: choices(), ..case("") }
@@ -37,7 +37,9 @@ fn five_lambdas_and_two_bases() {
             "public/lambda-heavy:thumb-latest"
         ]
     );
-    assert_eq!(thumb.deploy[0].value, Deployment::Lambda { function: "AiSocialMediaThumb".to_owned(), region: None });
+    let functions = Functions::Named(vec!["AiSocialMediaThumb".to_owned()]);
+    let runner = Runner::Lambda(Lambda { functions, publish: false, alias: None, create: None });
+    assert_eq!(thumb.deploy[0].value, Deployment { runner, region: "us-east-1".to_owned(), source: 0 });
     let label = image(&project, "label");
     assert_eq!(label.role, Role::Base);
     assert_eq!(arg(label, "BASE_IMAGE"), "<dynamo>");

@@ -8,7 +8,7 @@ use super::policy::{Pullers, with_pullers};
 use super::seen::{AskRepository, Seen, SeenRepositories, SeenRepository, SeenSettings};
 use crate::plan::decide::reference_of;
 use crate::plan::model::{Action, Publication, Step};
-use crate::project::{CreateRepository, Deployment, Destination, Keep, Project, Registry, RegistryKind};
+use crate::project::{CreateRepository, Destination, Keep, Project, Registry, RegistryKind, Runner};
 
 /// ECR allows an image this many tags.
 ///
@@ -46,7 +46,7 @@ fn shelves<'a>(project: &'a Project, steps: &'a [Step]) -> BTreeMap<(String, Str
                 untagged_days: None,
                 publications: Vec::new(),
             });
-            let deployed = image.deploy.iter().any(|deploy| matches!(deploy.value, Deployment::Lambda { .. }));
+            let deployed = image.deploy.iter().any(|deploy| matches!(deploy.value.runner, Runner::Lambda(_)));
             shelf.lambda |= deployed && matches!(registry.kind, RegistryKind::Ecr { .. });
             let near: [&Keep; 3] = [&destination.keep, &registry.keep, &project.keep];
             let days = near.iter().find_map(|keep| keep.retain.clone()).and_then(|retain| retain.untagged_days);

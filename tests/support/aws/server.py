@@ -14,7 +14,7 @@ Everything else is asked and changed below /_test/ of the control plane:
   POST /_test/token     {"public"}: the password of a login
   POST /_test/forget    {"repository", "tag" or "digest"}: something is deleted behind the client's back
 
-A service that this does not play is passed to the server at --pass (moto), as it came.
+A service that this does not play is passed to the server at --pass (moto), as it came; without one, Lambda and AgentCore have no functions.
 
 What it does and why, with the page that says so (docs.aws.amazon.com/AmazonECR/...):
   - A repository that does not exist: 404 NAME_UNKNOWN on the data plane, RepositoryNotFoundException on the control plane
@@ -166,6 +166,8 @@ class Control(Handler):
         prefix, _, operation = target.partition(".")
         name = names.get(prefix, service)
         operation = operation or form.get("Action", "")
+        if PASS is None and name in ("lambda", "bedrock-agentcore"):
+            return self.without_functions(name, path.path, key)
         if name not in ("ecr", "ecr-public", "sts"):
             return self.passed(data, service)
         action = f"{name}:{operation}"
@@ -207,6 +209,26 @@ class Control(Handler):
             return self.answer(refused.status, body.encode(), {"Content-Type": "text/xml"})
         body = json.dumps({"__type": refused.code, "message": refused.message}).encode()
         self.answer(refused.status, body, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-RequestId": "test"})
+
+    def without_functions(self, name, path, key):
+        """Lambda and AgentCore of an account that has no functions."""
+        parts = [part for part in path.split("/") if part]
+        lists = {"lambda": ("ListFunctions", "Functions"), "bedrock-agentcore": ("ListAgentRuntimes", "agentRuntimes")}
+        operation, field = lists[name]
+        if name == "lambda" and len(parts) > 2:
+            operation, field = "GetFunction", None
+        action = f"{name}:{operation}"
+        try:
+            with LOCK:
+                self.admit(action, key)
+        except Refused as refused:
+            self.note(action, refused.status)
+            return self.refuse(refused, name)
+        if field is None:
+            self.note(action, 404)
+            return self.refuse(Refused(404, "ResourceNotFoundException", f"Function not found: {parts[2]}"), name)
+        self.note(action, 200)
+        self.answer(200, json.dumps({field: []}).encode(), {"Content-Type": "application/json"})
 
     def passed(self, data, service):
         if PASS is None:

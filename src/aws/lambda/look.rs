@@ -1,0 +1,90 @@
+//! What a function runs.
+
+use aws_sdk_lambda::types::{FunctionCodeLocation, FunctionConfiguration, PackageType};
+
+use super::Lambda;
+use crate::aws::error::{Error, failed};
+use crate::digest::Digest;
+use crate::functions::Look;
+use crate::plan::{FunctionFacts, Observation};
+use crate::project::Architecture;
+
+impl Lambda {
+    /// What a function runs, or what its alias runs. One call, two where the alias or the function is missing.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn look(&self, name: &str, alias: Option<&str>) -> Result<Look, Error> {
+        if let Some(look) = self.look_at(name, alias).await? {
+            return Ok(look);
+        }
+        // Without the alias, or without the function?
+        let bare = match alias {
+            Some(_) => self.look_at(name, None).await?,
+            None => None,
+        };
+        Ok(match bare {
+            Some(Look { observation: Observation::Found(facts), revision }) => {
+                let facts = FunctionFacts { digest: None, repository: None, alias_missing: true, ..facts };
+                Look { observation: Observation::Found(facts), revision }
+            }
+            _ => Look { observation: Observation::Missing, revision: None },
+        })
+    }
+
+    async fn look_at(&self, name: &str, alias: Option<&str>) -> Result<Option<Look>, Error> {
+        let answer =
+            self.client.get_function().function_name(name).set_qualifier(alias.map(str::to_owned)).send().await;
+        let answer = match answer.map_err(|error| failed(self.call("lambda:GetFunction", name), error)) {
+            Err(error) if error.is("ResourceNotFoundException") => return Ok(None),
+            answer => answer?,
+        };
+        let configuration = answer.configuration.unwrap_or_else(|| FunctionConfiguration::builder().build());
+        let (repository, digest) = answer.code.as_ref().and_then(image_of).unzip();
+        let architectures = configuration.architectures.unwrap_or_default();
+        let facts = FunctionFacts {
+            digest,
+            repository,
+            // Lambda's own default, where an older function says nothing.
+            architecture: Some(
+                architectures.first().and_then(|one| Architecture::from_word(one.as_str())).unwrap_or_default(),
+            ),
+            is_zip: configuration.package_type == Some(PackageType::Zip),
+            alias_missing: false,
+        };
+        // The revision that an update is held against is that of the function, not of a version.
+        let revision = configuration.revision_id.filter(|_| alias.is_none());
+        Ok(Some(Look { observation: Observation::Found(facts), revision }))
+    }
+}
+
+/// The repository and the digest that a function's code stands on. An image that was given by tag is what Lambda found under it then.
+pub(super) fn image_of(code: &FunctionCodeLocation) -> Option<(String, Digest)> {
+    let uris = [code.resolved_image_uri.as_deref(), code.image_uri.as_deref()];
+    uris.into_iter().flatten().find_map(split)
+}
+
+/// Host and repository, and the digest, of `HOST/REPOSITORY@sha256:...`.
+pub(in crate::aws) fn split(uri: &str) -> Option<(String, Digest)> {
+    let (repository, digest) = uri.split_once('@')?;
+    Some((repository.to_owned(), digest.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_address_says() {
+        let digest = Digest::of(b"x");
+        let by_digest = format!("123456789012.dkr.ecr.us-east-1.amazonaws.com/app@{digest}");
+        let code = |image: &str, resolved: Option<&str>| {
+            let code = FunctionCodeLocation::builder().image_uri(image);
+            image_of(&code.set_resolved_image_uri(resolved.map(str::to_owned)).build())
+        };
+        let found = Some(("123456789012.dkr.ecr.us-east-1.amazonaws.com/app".to_owned(), digest));
+        assert_eq!(code("host/app:latest", Some(&by_digest)), found);
+        assert_eq!(code(&by_digest, Some("host/app@sha256@sha256:1")), found, "an address that is none");
+        assert_eq!(code("host/app:latest", None), None);
+    }
+}

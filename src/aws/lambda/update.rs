@@ -1,0 +1,208 @@
+//! Another image for a function that is there.
+
+use std::time::Duration;
+
+use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
+use aws_sdk_lambda::types::{AliasRoutingConfiguration, Architecture as Word, LastUpdateStatus, State};
+
+use super::Lambda;
+use crate::aws::error::{Error, failed};
+use crate::functions::{Deployed, FunctionError, Look, Order, Rehearsed};
+use crate::plan::Observation;
+
+/// How long a rehearsal waits for a function that somebody else is changing.
+const REHEARSAL: Duration = Duration::from_secs(2 * 60);
+
+/// The code of a function that is in the middle of another change.
+const BUSY: &str = "ResourceConflictException";
+
+impl Lambda {
+    /// Whether Lambda would take the image, and whether we may give it: a dry run of the update.
+    ///
+    /// # Errors
+    /// It would not, or the call failed.
+    pub async fn rehearse(&self, order: &Order) -> Result<Rehearsed, FunctionError> {
+        let mut patience = self.pace.within(REHEARSAL).start();
+        loop {
+            let request = self.client.update_function_code().function_name(&order.id.name).image_uri(order.image());
+            let answer = request.dry_run(true).send().await;
+            match answer.map_err(|error| failed(self.call("lambda:UpdateFunctionCode", &order.id.name), error)) {
+                Ok(_) => return Ok(Rehearsed::Accepted),
+                Err(error) if error.is(BUSY) && patience.pause().await => {}
+                Err(error) => return Err(said(error)),
+            }
+        }
+    }
+
+    /// Gives a function its image, makes it where it is not there, waits until it runs, and reads back what does.
+    ///
+    /// # Errors
+    /// Lambda refused, or the function does not come up with the image.
+    pub async fn deploy(&self, order: &Order, look: &Look) -> Result<Deployed, FunctionError> {
+        let name = &order.id.name;
+        let mut deployed = Deployed::default();
+        match (&look.observation, &order.create) {
+            (Observation::Missing, Some(create)) => self.create(order, create).await?,
+            (Observation::Missing, None) => {
+                return Err(FunctionError::new(format!("there is no function `{name}`"), None));
+            }
+            (Observation::Found(facts), _) => {
+                // An alias may be all that is missing.
+                let runs = if order.alias.is_some() { self.look(name, None).await? } else { look.clone() };
+                if runs.facts().and_then(|facts| facts.digest) != Some(order.digest) {
+                    let architecture = facts.architecture.map(|one| Word::from(one.as_str()));
+                    self.update(order, architecture, runs.revision.as_deref()).await?;
+                }
+            }
+        }
+        let settled = self.settled(name, None).await?;
+        if order.publish {
+            deployed.version = Some(self.publish(name, settled.code_sha256).await?);
+        }
+        if let (Some(alias), Some(version)) = (&order.alias, &deployed.version) {
+            self.point(name, alias, version).await?;
+        }
+        if let (Observation::Missing, Some(create)) = (&look.observation, &order.create)
+            && create.url
+        {
+            deployed.url = Some(self.open_url(name, order.alias.as_deref()).await?);
+        }
+        let runs = self.look(name, order.alias.as_deref()).await?;
+        deployed.digest = runs.facts().and_then(|facts| facts.digest);
+        Ok(deployed)
+    }
+
+    /// Sends the update. A function that is in the middle of another change is waited for; one that was changed since we looked is left.
+    async fn update(
+        &self,
+        order: &Order,
+        architecture: Option<Word>,
+        revision: Option<&str>,
+    ) -> Result<(), FunctionError> {
+        let name = &order.id.name;
+        let mut patience = self.pace.start();
+        loop {
+            let request = self.client.update_function_code().function_name(name).image_uri(order.image());
+            // Left out, it would be what Lambda holds for the default.
+            let request = request.set_architectures(architecture.clone().map(|one| vec![one]));
+            let answer = request.set_revision_id(revision.map(str::to_owned)).send().await;
+            match answer.map_err(|error| failed(self.call("lambda:UpdateFunctionCode", name), error)) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is("PreconditionFailedException") => {
+                    return Err(FunctionError { overtaken: true, ..FunctionError::from(error) });
+                }
+                Err(error) if error.is(BUSY) && patience.pause().await => {}
+                Err(error) => return Err(said(error)),
+            }
+        }
+    }
+
+    /// Waits until a function, or a version of it, is done with its change.
+    pub(super) async fn settled(
+        &self,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<GetFunctionConfigurationOutput, FunctionError> {
+        let mut patience = self.pace.start();
+        loop {
+            let request = self.client.get_function_configuration().function_name(name);
+            let answer = request.set_qualifier(version.map(str::to_owned)).send().await;
+            let found = answer.map_err(|error| {
+                FunctionError::from(failed(self.call("lambda:GetFunctionConfiguration", name), error))
+            })?;
+            if let Some(why) = failure(&found) {
+                return Err(FunctionError::new(
+                    format!("`{name}` did not take the image: {why}"),
+                    Some("it still runs what it ran; `aws lambda get-function-configuration` says more".to_owned()),
+                ));
+            }
+            if is_settled(&found) {
+                return Ok(found);
+            }
+            if !patience.pause().await {
+                let message = format!("`{name}` is not done with its update after {} s", self.pace.limit.as_secs());
+                return Err(FunctionError::new(message, Some("run the same command again, which waits on".to_owned())));
+            }
+        }
+    }
+
+    async fn publish(&self, name: &str, code: Option<String>) -> Result<String, FunctionError> {
+        let call = || self.call("lambda:PublishVersion", name);
+        let mut patience = self.pace.start();
+        let version = loop {
+            // Only of the code that we waited for.
+            let request = self.client.publish_version().function_name(name).set_code_sha256(code.clone());
+            match request.send().await.map_err(|error| failed(call(), error)) {
+                Ok(answer) => break answer.version,
+                Err(error) if error.is(BUSY) && patience.pause().await => {}
+                Err(error) => return Err(said(error)),
+            }
+        };
+        let nonsense = || Error::Nonsense { call: call(), why: "there is no version in it".to_owned() };
+        let version = version.ok_or_else(nonsense)?;
+        self.settled(name, Some(&version)).await?;
+        Ok(version)
+    }
+
+    /// Points an alias at a version, wholly; makes it where it is not there.
+    async fn point(&self, name: &str, alias: &str, version: &str) -> Result<(), FunctionError> {
+        let wholly = AliasRoutingConfiguration::builder().build();
+        let request = self.client.update_alias().function_name(name).name(alias).function_version(version);
+        let moved = request.routing_config(wholly).send().await;
+        match moved.map_err(|error| failed(self.call("lambda:UpdateAlias", name), error)) {
+            Ok(_) => Ok(()),
+            Err(error) if error.is("ResourceNotFoundException") => {
+                let request = self.client.create_alias().function_name(name).name(alias).function_version(version);
+                let made = request.send().await;
+                made.map(|_| ()).map_err(|error| failed(self.call("lambda:CreateAlias", name), error).into())
+            }
+            Err(error) => Err(said(error)),
+        }
+    }
+}
+
+/// Why a function's last change failed, if it did.
+fn failure(found: &GetFunctionConfigurationOutput) -> Option<String> {
+    let (what, reason) = match (&found.last_update_status, &found.state) {
+        (Some(LastUpdateStatus::Failed), _) => {
+            let code = found.last_update_status_reason_code.as_ref().map(|code| code.as_str().to_owned());
+            (code, found.last_update_status_reason.clone())
+        }
+        (_, Some(State::Failed)) => {
+            (found.state_reason_code.as_ref().map(|code| code.as_str().to_owned()), found.state_reason.clone())
+        }
+        _ => return None,
+    };
+    let known: Vec<String> = [what, reason].into_iter().flatten().collect();
+    Some(if known.is_empty() { "Lambda does not say why".to_owned() } else { known.join(": ") })
+}
+
+/// Whether nothing is under way. (A function that nobody called for long is inactive, and is brought back by its next call.)
+fn is_settled(found: &GetFunctionConfigurationOutput) -> bool {
+    let pending = matches!(found.state, Some(State::Pending));
+    !pending && !matches!(found.last_update_status, Some(LastUpdateStatus::InProgress))
+}
+
+/// What to do about Lambda's own refusals.
+pub(super) fn said(error: Error) -> FunctionError {
+    let help = match &error {
+        Error::Refused { code, said, .. } if code == BUSY => {
+            Some(format!("somebody else changes it ({said}); run the same command again"))
+        }
+        Error::Refused { code, said, .. } if code == "InvalidParameterValueException" => match said {
+            said if said.contains("media type") || said.contains("architecture") => {
+                Some("a function runs a single manifest of its own architecture, with gzip layers".to_owned())
+            }
+            said if said.contains("does not exist") || said.contains("not found") => Some(
+                "the image is gone from ECR: a lifecycle rule, or somebody, deleted it; `orchestrate apply --rebuild` makes it again"
+                    .to_owned(),
+            ),
+            said if said.contains("permission") => {
+                Some("let the repository's policy allow lambda.amazonaws.com to pull (docs/functions.md)".to_owned())
+            }
+            _ => None,
+        },
+        _ => error.help(),
+    };
+    FunctionError { help, ..FunctionError::from(error) }
+}

@@ -1,0 +1,66 @@
+//! `orchestrate apply --rollback`.
+
+use std::path::Path;
+
+use super::apply::{exit_of, receipt_json, reporters};
+use super::plan::write_whole;
+use crate::apply::{Events, Rollback};
+use crate::cli::args::ApplyArguments;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::load::load;
+use crate::cli::promotion::repositories;
+use crate::cli::registries::Registries;
+use crate::cli::settings::Settings;
+use crate::event::{FORMAT, Receipt};
+
+/// Puts back the tags and functions that a run moved. `path` is its receipt; that of the last run if there is none.
+pub async fn roll_back(settings: &Settings, arguments: &ApplyArguments, path: Option<&Path>) -> Result<Exit, Failure> {
+    let loaded = load(settings)?;
+    let state = loaded.workspace.make_state_folder();
+    let state = state.map_err(|error| Failure::surroundings(error.to_string(), None))?;
+    let last = state.join("receipt.json");
+    let receipt = read_receipt(path.unwrap_or(&last))?;
+    if receipt.project != loaded.project.name {
+        return Err(Failure::wrong(
+            format!("the receipt is of the project `{}`, not of `{}`", receipt.project, loaded.project.name),
+            "run this where the receipt was written",
+        ));
+    }
+    let registries = Registries::new(settings, &loaded.project).await?;
+    let repositories = repositories(&loaded.project, &registries.client, loaded.workspace.root());
+    let functions = settings.cloud.functions();
+    let (events, shown) = Events::start(reporters(settings, &state)?);
+    let calls = || {
+        let counted = registries.client.counters().counts().requests;
+        let requests = counted.into_iter().map(|(kind, count)| (kind.to_owned(), count));
+        requests.chain(settings.cloud.calls()).collect()
+    };
+    let rollback = Rollback {
+        project: &loaded.project,
+        repositories: &repositories,
+        functions: &*functions,
+        events: &events,
+        calls: &calls,
+    };
+    let after = rollback.run(&receipt).await;
+    drop(events);
+    let _ = shown.await;
+    write_whole(&last, receipt_json(&after).as_bytes())?;
+    if let Some(path) = &arguments.receipt {
+        write_whole(path, receipt_json(&after).as_bytes())?;
+    }
+    Ok(exit_of(&after))
+}
+
+fn read_receipt(path: &Path) -> Result<Receipt, Failure> {
+    let help = "`apply` writes one to .orchestrate/receipt.json, and with --receipt FILE elsewhere too";
+    let bytes = std::fs::read(path)
+        .map_err(|error| Failure::wrong(format!("cannot read the receipt `{}`: {error}", path.display()), help))?;
+    let receipt: Receipt = serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::wrong(format!("`{}` is not a receipt: {error}", path.display()), help))?;
+    if receipt.format != FORMAT {
+        let message = format!("the receipt has format {}, this program reads {FORMAT}", receipt.format);
+        return Err(Failure::wrong(message, "roll back with the version that wrote it"));
+    }
+    Ok(receipt)
+}

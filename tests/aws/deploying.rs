@@ -1,0 +1,198 @@
+//! Functions, end to end: moto's Lambda, IAM and CloudFormation beside servers that behave as ECR and ECR Public do.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::moto::Moto;
+use crate::world::World;
+
+/// The five Lambdas of the examples in `world`, for its registries. Their handlers are copied instead of compiled, so that no engine is
+/// needed: what is built by whom is not what is tested here.
+fn five_lambdas(world: &World) {
+    let example = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/five-lambdas"));
+    copy(example, world.root());
+    let manifest = fs::read_to_string(example.join("deploy.yaml")).unwrap();
+    let private = format!("kind: ecr, url: \"{}\", region", world.private("123456789012/us-east-1"));
+    let public = format!("kind: ecr-public, url: \"{}\", create: true, alias", world.public());
+    let here = manifest.replace("kind: ecr, region", &private).replace("kind: ecr-public, alias", &public);
+    assert_ne!(here, manifest);
+    world.write("deploy.yaml", &here);
+    for recipe in ["light", "heavy"] {
+        let path = format!("cmd/media-lambda/Dockerfile.{recipe}");
+        let text = fs::read_to_string(world.root().join(&path)).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("RUN ")).collect();
+        world.write(&path, &lines.join("\n").replace("--from=builder /handler", "--from=builder /src/main.say"));
+    }
+    world.commit("five lambdas");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            if entry.file_name() != ".orchestrate" {
+                copy(&entry.path(), &target);
+            }
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn receipt(world: &World) -> Value {
+    serde_json::from_slice(&fs::read(world.root().join(".orchestrate/receipt.json")).unwrap()).unwrap()
+}
+
+/// Functions and what became of each, sorted.
+fn outcomes(receipt: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let functions = receipt["functions"].as_array().unwrap();
+    let mut all: Vec<_> = functions.iter().map(|one| (text(&one["function"]), text(&one["outcome"]))).collect();
+    all.sort();
+    all
+}
+
+const FIVE: [&str; 5] =
+    ["ApiHandler", "EnhancementProcessor", "SelectionProcessor", "ThumbnailProcessor", "VideoProcessor"];
+
+fn all(outcome: &str) -> Vec<(String, String)> {
+    FIVE.iter().map(|name| (format!("AiSocialMedia{name}"), outcome.to_owned())).collect()
+}
+
+/// The digest that a tag of the private registry points at.
+fn tag(world: &World, repository: &str, tag: &str) -> String {
+    let found = &world.repository(&format!("123456789012/us-east-1:{repository}"))["tags"][tag];
+    found.as_str().unwrap_or_else(|| panic!("{repository}:{tag}")).to_owned()
+}
+
+fn is_read(call: &str) -> bool {
+    let operation = call.split_once(':').map_or(call, |(_, operation)| operation);
+    ["Get", "Describe", "List", "BatchGet", "BatchCheck"].iter().any(|read| operation.starts_with(read))
+}
+
+#[test]
+fn five_lambdas_are_made_and_then_updated() {
+    let moto = Moto::start();
+    let world = World::passing(&["123456789012/us-east-1"], &moto.url);
+    five_lambdas(&world);
+    let planned = world.run(&["plan", "--profile", "aws"]).expect(0);
+    assert!(planned.out.contains("functions: 5 to create"), "{}", planned.out);
+    let before = moto.function("AiSocialMediaApiHandler");
+    assert_eq!(before["message"].as_str().map(|said| said.contains("not found")), Some(true), "{before}");
+
+    world.run(&["apply", "--profile", "aws"]).expect(0).says("functions: 5 made");
+    assert_eq!(outcomes(&receipt(&world)), all("created"));
+    let light = "ai-social-media-lambda-light";
+    let heavy = "ai-social-media-lambda-heavy";
+    let runs = |function: &str| {
+        let found = moto.function(&format!("AiSocialMedia{function}"));
+        found["Code"]["ImageUri"].as_str().unwrap_or_else(|| panic!("{found}")).to_owned()
+    };
+    let image =
+        |repository: &str, digest: &str| format!("123456789012.dkr.ecr.us-east-1.amazonaws.com/{repository}@{digest}");
+    assert_eq!(runs("ApiHandler"), image(light, &tag(&world, light, "api-latest")));
+    assert_eq!(runs("VideoProcessor"), image(heavy, &tag(&world, heavy, "video-latest")));
+    let api = moto.function("AiSocialMediaApiHandler")["Configuration"].clone();
+    assert_eq!(
+        (&api["Architectures"], &api["MemorySize"], &api["Timeout"]),
+        (&json!(["arm64"]), &json!(256), &json!(30))
+    );
+    assert_eq!(api["Role"], "arn:aws:iam::123456789012:role/orchestrate/AiSocialMediaApiHandler-us-east-1");
+
+    // A second run looks, and no more.
+    world.run(&["apply", "--profile", "aws"]).expect(0).says("5 kept");
+    let second = receipt(&world);
+    assert_eq!(outcomes(&second), all("kept"));
+    let calls: Vec<&String> =
+        second["requests"].as_object().unwrap().keys().filter(|kind| kind.contains(':')).collect();
+    println!("a second apply calls: {:#}", second["requests"]);
+    assert!(calls.iter().all(|call| is_read(call)), "{calls:?}");
+    assert_eq!(second["requests"]["lambda:GetFunction"], 5);
+
+    // One handler changes: one function is updated.
+    world.write("cmd/video-lambda/main.say", "say another\n");
+    world.commit("video");
+    world.run(&["apply", "--profile", "aws"]).expect(0).says("functions: 1 deployed, 4 kept");
+    let third = receipt(&world);
+    assert_eq!(third["requests"]["lambda:UpdateFunctionCode"], 2, "the rehearsal and the update");
+    assert_eq!(runs("VideoProcessor"), image(heavy, &tag(&world, heavy, "video-latest")));
+    assert_eq!(runs("ApiHandler"), image(light, &tag(&world, light, "api-latest")));
+
+    // And back.
+    world.run(&["apply", "--profile", "aws", "--rollback"]).expect(0);
+    assert_eq!(runs("VideoProcessor"), image(heavy, &tag(&world, heavy, "video-latest")));
+    assert_ne!(
+        third["functions"].as_array().unwrap().iter().find(|one| one["image"] == "video").unwrap()["runs"],
+        Value::Null
+    );
+}
+
+#[test]
+fn a_stack_names_the_functions() {
+    let moto = Moto::start();
+    let world = World::passing(&["123456789012/us-east-1"], &moto.url);
+    let role = moto.python(
+        "import boto3\niam = boto3.client('iam')\nrole = iam.create_role(RoleName='r', AssumeRolePolicyDocument='{}')\n\
+         print(role['Role']['Arn'], end='')\n",
+    );
+    let image = format!("123456789012.dkr.ecr.us-east-1.amazonaws.com/api@sha256:{}", "0".repeat(64));
+    let template = json!({
+        "Resources": {
+            "APICrudLambda4F3A": {
+                "Type": "AWS::Lambda::Function",
+                "Properties": {
+                    "FunctionName": "media-APICrudLambda4F3A-x1y2",
+                    "PackageType": "Image",
+                    "Architectures": ["arm64"],
+                    "Code": { "ImageUri": image },
+                    "Role": role,
+                },
+            },
+        },
+        "Outputs": { "Name": { "Value": { "Ref": "APICrudLambda4F3A" } } },
+    });
+    moto.python(&format!(
+        "import boto3\nboto3.client('cloudformation').create_stack(StackName='media', TemplateBody={})\n",
+        Value::String(template.to_string())
+    ));
+    // moto's CloudFormation makes every function of a ZIP archive: the one that the stack names is made again.
+    moto.python(&format!(
+        "import boto3\nclient = boto3.client('lambda')\nname = 'media-APICrudLambda4F3A-x1y2'\nclient.delete_function(FunctionName=name)\n\
+         client.create_function(FunctionName=name, PackageType='Image', Architectures=['arm64'], Code={{'ImageUri': '{image}'}}, \
+         Role='{role}')\n"
+    ));
+    let image = "  api:\n    platforms: [linux/arm64]\n    push: { registry: private, repository: api, tags: [latest] }\n    \
+        deploy:\n      - lambda: { stack: media, logical: \"APICrudLambda*\" }\n      - lambda: { stack: media, output: Name }\n";
+    world.manifest(&world.registries(", create: true"), image);
+    let planned = world.run(&["plan", "--json"]).expect(0);
+    let plan: Value = serde_json::from_str(&planned.out).unwrap();
+    assert_eq!(plan["functions"].as_array().unwrap().len(), 1, "once, though named twice: {}", plan["functions"]);
+    assert_eq!(plan["functions"][0]["function"], "media-APICrudLambda4F3A-x1y2");
+    assert_eq!(plan["functions"][0]["action"], "deploy");
+    world.run(&["apply"]).expect(0).says("functions: 1 deployed");
+    let runs = moto.function("media-APICrudLambda4F3A-x1y2")["Code"]["ImageUri"].as_str().unwrap().to_owned();
+    assert!(runs.ends_with(&tag(&world, "api", "latest")), "{runs}");
+}
+
+#[test]
+fn an_image_in_ecr_public_alone_is_refused() {
+    let world = World::new();
+    let image = "  api:\n    platforms: [linux/arm64]\n    push: { registry: public, repository: api, tags: [latest] }\n    \
+        deploy: { lambda: Api }\n";
+    world.manifest(&world.registries(""), image);
+    world.run(&["check"]).expect(2).says("lambda-without-ecr");
+}
+
+#[test]
+fn doctor_looks_at_functions() {
+    let moto = Moto::start();
+    let world = World::passing(&["123456789012/us-east-1"], &moto.url);
+    let image = "  api:\n    platforms: [linux/arm64]\n    push: { registry: private, repository: api, tags: [latest] }\n    \
+        deploy:\n      - lambda: { function: Made, create: true }\n      - lambda: Nowhere\n";
+    world.manifest(&world.registries(", create: true"), image);
+    world.run(&["doctor"]).expect(3).says("there is no function `Nowhere`").says("apply will make it");
+}
