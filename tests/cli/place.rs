@@ -269,5 +269,6 @@ pub fn filters() -> Vec<(&'static str, &'static str)> {
         (r"manifests/\S+ of", "manifests/[TAG] of"),
         (r"orchestrate \d+\.\d+\.\d+", "orchestrate [VERSION]"),
         (r"\b\d+(\.\d+)? ?m?s\b", "[TIME]"),
+        (r"\b\d+ attempts\b", "[N] attempts"),
     ]
 }

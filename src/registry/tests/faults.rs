@@ -1,10 +1,13 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::Rng as _;
 
-use super::super::testing::{Action, Fault, Mounts, Options};
-use super::super::{Arrival, By, Error, Mount, RequestKind, copy_image, push_image};
-use super::{Folder, anonymous, at, noise, start};
+use super::super::testing::{Action, Fault, Mounts, Options, TestRegistry};
+use super::super::{
+    Anonymous, Arrival, By, Client, Error, Mount, Repository, RequestKind, Settings, copy_image, push_image,
+};
+use super::{Folder, anonymous, at, noise, quick, start};
 use crate::digest::Digest;
 use crate::oci::{Descriptor, Manifest, media_type};
 
@@ -220,13 +223,17 @@ async fn a_file_that_is_not_its_digest_is_not_sent() {
 
 #[tokio::test]
 async fn a_slow_reader_is_waited_for_and_a_dead_one_is_not() {
-    let (registry, client, repository) = start(Options::default()).await;
+    let registry = TestRegistry::start(Options::default()).await;
+    // A busy machine stands still for a second now and then.
+    let idle_timeout = Duration::from_millis(2500);
+    let client = Client::new(Settings { idle_timeout, ..quick() }, Arc::new(Anonymous));
+    let repository = Repository::remote(&client, at(&registry, "team/app"));
     let folder = Folder::new();
-    let blob = folder.blob(1, 20_000_000).await;
+    let blob = folder.blob(1, 40_000_000).await;
     registry.fail(times("PUT", 1, Action::ReadSlowly));
     let started = Instant::now();
     repository.ensure_blob(&blob, &folder.store.source(&blob.digest), &[]).await.unwrap();
-    assert!(started.elapsed() > Duration::from_secs(2), "longer than the idle limit: {:?}", started.elapsed());
+    assert!(started.elapsed() > idle_timeout, "longer than the idle limit: {:?}", started.elapsed());
     assert_eq!(client.counters().of(RequestKind::UploadFinish), 1);
 
     let other = folder.blob(2, 20_000_000).await;
