@@ -28,6 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 const EPOCH: u32 = 1_700_000_000;
 
+/// How often a build is tried again of which BuildKit has lost a part.
+const TRIES: usize = 3;
+
 /// What both builders must come to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
@@ -133,10 +136,21 @@ impl Bench {
             source_date_epoch: Some(i64::from(EPOCH)),
             timeout: Duration::from_secs(60),
         };
-        let (sender, _receiver) = tokio::sync::mpsc::unbounded_channel();
         let store = ContentStore::new(self.folder.path().join("buildkit"));
-        let built = buildkit.build(request, &store, sender, CancellationToken::new()).await;
-        built.map(|built| built.digest).map_err(|error| format!("{error:?}"))
+        let mut tries = 1..=TRIES;
+        loop {
+            let (sender, _receiver) = tokio::sync::mpsc::unbounded_channel();
+            let built = buildkit.build(request.clone(), &store, sender, CancellationToken::new()).await;
+            let failed = match built {
+                Ok(built) => return Ok(built.digest),
+                Err(error) => format!("{error:?}"),
+            };
+            // It lost content of its own between a build and its export: that says nothing about the Dockerfile.
+            let lost = failed.contains("content digest sha256:") && failed.contains("exporting to oci");
+            if !lost || tries.next().is_none() {
+                return Err(failed);
+            }
+        }
     }
 
     /// What differs between the two for one Dockerfile; nothing where both refuse it and may.
