@@ -225,8 +225,9 @@ impl Engine {
     fn build(&self, request: Request) -> Outcome {
         for _ in 1..TRIES {
             match self.try_to_build(request.clone()) {
-                // An engine that is busy gives up; that says nothing about the build.
+                // An engine that is busy gives up, or loses what it is about to export; that says nothing about the build.
                 Outcome::Failed { why, .. } if why.contains("context deadline exceeded") => {}
+                Outcome::Failed { why, .. } if why.contains("content digest sha256:") && why.contains("not found") => {}
                 outcome => return outcome,
             }
         }
