@@ -59,7 +59,7 @@ impl Publisher<'_> {
         near: &[String],
     ) -> Result<Digest, ApplyError> {
         let repository = self.repository(index);
-        let raw = self.known_manifest(&repository, digest).await?;
+        let raw = self.manifest(&repository, digest).await?;
         let failed = |what: &str, tag: &str| ApplyError::registry(format!("{what} {repository}:{tag}"));
         let document = self.shown_at(index, document);
         self.phase(Phase::Record, index);

@@ -17,7 +17,7 @@ use crate::fingerprint::Document;
 use crate::oci::{Contents, RawManifest};
 use crate::plan::{Executor, Step};
 use crate::platform::Platform;
-use crate::registry::{By, Lent, Repository, Sent, copy_blobs, push_blobs};
+use crate::registry::{Lent, Repository, Sent, copy_blobs, push_blobs};
 
 /// How many blobs of one image are on their way at once.
 const BLOBS_AT_ONCE: usize = 4;
@@ -256,21 +256,9 @@ impl Publisher<'_> {
         Ok((bytes, layers))
     }
 
-    /// As [`manifest`](Self::manifest), without asking for one that this run has read or written: for its bytes, not for whether it is there.
-    pub(super) async fn known_manifest(
-        &self,
-        repository: &Repository,
-        digest: Digest,
-    ) -> Result<RawManifest, ApplyError> {
-        match repository.known_manifest(&digest) {
-            Some(raw) => Ok(raw),
-            None => self.manifest(repository, digest).await,
-        }
-    }
-
     pub(super) async fn manifest(&self, repository: &Repository, digest: Digest) -> Result<RawManifest, ApplyError> {
         let what = format!("reading {digest} from {repository}");
-        let raw = repository.get_manifest(By::Digest(digest)).await.map_err(ApplyError::registry(what))?;
+        let raw = repository.manifest_bytes(digest).await.map_err(ApplyError::registry(what))?;
         raw.ok_or_else(|| ApplyError::Gone(format!("{digest} is not in {repository} any more")))
     }
 }

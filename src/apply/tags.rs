@@ -207,13 +207,8 @@ async fn destination(shared: &Shared, pending: &Pending<'_>) -> (Vec<String>, Ve
 async fn announced(shared: &Shared, pending: &Pending<'_>) -> Result<RawManifest, ApplyError> {
     let (repository, digest) = (&pending.repository, pending.digest);
     let what = || format!("reading {} from {repository}", pending.step.name);
-    let raw = match repository.known_manifest(&digest) {
-        Some(raw) => raw,
-        None => {
-            let raw = repository.get_manifest(By::Digest(digest)).await.map_err(ApplyError::registry(what()))?;
-            raw.ok_or_else(|| ApplyError::Gone(format!("{digest} is not in {repository} any more")))?
-        }
-    };
+    let raw = repository.manifest_bytes(digest).await.map_err(ApplyError::registry(what()))?;
+    let raw = raw.ok_or_else(|| ApplyError::Gone(format!("{digest} is not in {repository} any more")))?;
     let moving = pending.publication.tags.iter().filter(|tag| !tag.fixed && may_move(tag, digest));
     let tags: Vec<String> = moving.map(|tag| tag.tag.clone()).collect();
     if let (Some(commit), false) = (&shared.plan.commit, tags.is_empty()) {

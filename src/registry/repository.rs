@@ -229,12 +229,18 @@ impl Repository {
         Ok(bytes.freeze())
     }
 
-    /// A manifest that this process has read or written somewhere, by its digest: no request, and no word on whether it is still there.
-    pub fn known_manifest(&self, digest: &Digest) -> Option<RawManifest> {
-        match self {
-            Self::Remote { client, .. } => client.0.manifests.get(digest),
-            Self::Layout(_) => None,
+    /// The bytes of a manifest, by its digest. One that this process has read or written somewhere is not asked for again: this is no word
+    /// on whether it is still here.
+    ///
+    /// # Errors
+    /// As [`get_manifest`](Self::get_manifest).
+    pub async fn manifest_bytes(&self, digest: Digest) -> Result<Option<RawManifest>, Error> {
+        if let Self::Remote { client, .. } = self
+            && let Some(known) = client.0.manifests.get(&digest)
+        {
+            return Ok(Some(known));
         }
+        self.get_manifest(By::Digest(digest)).await
     }
 
     /// Sends a blob without asking whether it is here, unless this process knows that it is.

@@ -119,7 +119,7 @@ async fn one_record_stands_for_two_keys() {
         let folder = Folder::new();
         let image = folder.image(&[(1, 10)]).await;
         push_image(&repository, &folder.store, &image, &[], 4).await.unwrap();
-        let image = repository.known_manifest(&image).unwrap().descriptor();
+        let image = repository.manifest_bytes(image).await.unwrap().unwrap().descriptor();
         for _ in 0..2 {
             let before = client.counters().of(RequestKind::ManifestPut);
             repository.attach_record(&image, &["key-1", "key-2"], b"made from this").await.unwrap();
