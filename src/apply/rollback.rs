@@ -52,6 +52,7 @@ impl Rollback<'_> {
             project: receipt.project.clone(),
             commit: None,
             outcome: RunOutcome::Succeeded,
+            repositories: Vec::new(),
             images: Vec::new(),
             functions: Vec::new(),
             moves: Vec::new(),

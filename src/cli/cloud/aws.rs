@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 
+use crate::apply::ChangeRepository;
 use crate::aws::{
     Aws, AwsCredentials, AwsFunctions, Ecr, EcrControl, EcrHost, EcrPublic, EcrPublicControl, Error, PUBLIC_HOST,
 };
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::Failure;
 use crate::functions::Functions;
-use crate::plan::{AskRepository, RepositoryStep, SeenRepositories};
+use crate::plan::{AskRepository, RepositoryChange, RepositoryStep, SeenRepositories};
 use crate::project::{AwsLogin, Project, Registry, RegistryKind};
-use crate::registry::{Control, Credentials};
+use crate::registry::{Control, ControlError, Credentials};
 use crate::report::{Check, Health};
 
 /// AWS: nothing is read or asked before it is needed.
@@ -157,22 +158,25 @@ impl Cloud {
         Ok(seen.into_iter().flatten().collect())
     }
 
-    /// Creates and changes the repositories of a plan.
-    ///
-    /// # Errors
-    /// AWS refuses; what was done by then is done.
-    pub async fn establish(&self, project: &Project, step: &RepositoryStep) -> Result<(), Failure> {
-        let done = async {
-            match self.registry(project, &step.registry).await? {
-                Some(Api::Private(ecr)) => ecr.establish(step).await,
-                Some(Api::Public(ecr)) => ecr.establish(step).await,
-                None => Ok(()),
-            }
-        };
-        done.await.map_err(|error| Failure::Message {
-            exit: Exit::Failed,
-            message: format!("{}: {error}", step.reference),
-            help: error.help(),
+    /// What makes and sets the repositories of a project.
+    pub fn change_repository(&self, project: &Project) -> ChangeRepository {
+        let (cloud, project) = (self.clone(), Arc::new(project.clone()));
+        Box::new(move |step, change| {
+            let (cloud, project) = (cloud.clone(), Arc::clone(&project));
+            Box::pin(async move { cloud.change(&project, step, change).await })
+        })
+    }
+
+    async fn change(
+        &self,
+        project: &Project,
+        step: &RepositoryStep,
+        change: &RepositoryChange,
+    ) -> Result<(), ControlError> {
+        Ok(match self.registry(project, &step.registry).await? {
+            Some(Api::Private(ecr)) => ecr.change(&step.repository, change).await?,
+            Some(Api::Public(ecr)) => ecr.change(&step.repository, change).await?,
+            None => {}
         })
     }
 

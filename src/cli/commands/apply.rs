@@ -22,7 +22,7 @@ use crate::fingerprint::day_of;
 use crate::plan::{Action, Executor, Plan, Reason, TagMove, stale};
 use crate::project::RegistryKind;
 use crate::registry::ContentStore;
-use crate::report::{Failures, Human, JsonLines, Reporter, change_text, plan_text};
+use crate::report::{Failures, Human, JsonLines, Reporter, plan_text};
 
 /// Builds, publishes and tags what the plan says.
 pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Exit, Failure> {
@@ -56,9 +56,6 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
         logged_in(&planned).await?;
     }
     write_lock(&planned)?;
-    if !arguments.no_push {
-        establish(&planned, settings).await?;
-    }
     let receipt = conduct(planned, settings, arguments).await?;
     if let Some(path) = &arguments.receipt {
         write_whole(path, receipt_json(&receipt).as_bytes())?;
@@ -92,19 +89,6 @@ async fn logged_in(planned: &Planned) -> Result<(), Failure> {
         if found.map_err(|error| Failure::surroundings(error.to_string(), error.help()))?.is_none() {
             let help = "log in to AWS (`aws sso login`, AWS_PROFILE), or at the registry (`docker login`)";
             return Err(Failure::surroundings(format!("there is no login for `{host}`"), Some(help.to_owned())));
-        }
-    }
-    Ok(())
-}
-
-/// Repositories are there before the first push.
-async fn establish(planned: &Planned, settings: &Settings) -> Result<(), Failure> {
-    for step in planned.plan.repositories.iter().filter(|step| !step.changes.is_empty()) {
-        settings.cloud.establish(&planned.loaded.project, step).await?;
-        if !settings.quiet && !settings.json {
-            for change in &step.changes {
-                eprint(&format!("{}: {}\n", step.reference, change_text(change)));
-            }
         }
     }
     Ok(())
@@ -192,6 +176,7 @@ pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArg
         cache: Arc::new(Cache::in_folder(state.join("cache").join("assemble"))),
         root: loaded.workspace.root().to_owned(),
         sources,
+        change_repository: settings.cloud.change_repository(&loaded.project),
         functions: settings.cloud.functions(),
         history: Arc::new(history),
         calls: {

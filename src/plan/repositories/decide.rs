@@ -46,12 +46,19 @@ fn shelves<'a>(project: &'a Project, steps: &'a [Step]) -> BTreeMap<(String, Str
                 untagged_days: None,
                 publications: Vec::new(),
             });
+            shelf.publications.push(publication);
+        }
+    }
+    // What a repository is like depends on all images that lie there, whichever of them are in the plan.
+    for image in project.images.values() {
+        for destination in &image.destinations {
+            let place = (destination.registry.to_string(), destination.repository.clone());
+            let Some(shelf) = shelves.get_mut(&place) else { continue };
             let deployed = image.deploy.iter().any(|deploy| matches!(deploy.value.runner, Runner::Lambda(_)));
-            shelf.lambda |= deployed && matches!(registry.kind, RegistryKind::Ecr { .. });
-            let near: [&Keep; 3] = [&destination.keep, &registry.keep, &project.keep];
+            shelf.lambda |= deployed && matches!(shelf.registry.kind, RegistryKind::Ecr { .. });
+            let near: [&Keep; 3] = [&destination.keep, &shelf.registry.keep, &project.keep];
             let days = near.iter().find_map(|keep| keep.retain.clone()).and_then(|retain| retain.untagged_days);
             shelf.untagged_days = shelf.untagged_days.max(days);
-            shelf.publications.push(publication);
         }
     }
     shelves
@@ -178,9 +185,6 @@ impl Shelf<'_> {
                 }
             }
         }
-        if !self.lambda && create.allow.is_empty() {
-            return;
-        }
         if let Some(policy) = readable(&settings.policy, "repository policy", step) {
             let lambda = account.as_deref().filter(|_| self.lambda);
             let partition = partition(region);
@@ -188,6 +192,7 @@ impl Shelf<'_> {
                 Ok(Some(granted)) => step.changes.push(RepositoryChange::Pull {
                     lambda: granted.lambda,
                     accounts: granted.accounts,
+                    revoked: granted.revoked,
                     policy: granted.policy,
                 }),
                 Ok(None) => {}
