@@ -257,9 +257,8 @@ impl State {
 
     /// A repository that is not as it must be.
     fn lost_repository(&self) -> Option<String> {
-        let lost = |done: &&RepositoryReceipt| {
-            matches!(done.outcome, RepositoryOutcome::Failed | RepositoryOutcome::Skipped)
-        };
+        let lost =
+            |done: &&RepositoryReceipt| matches!(done.outcome, RepositoryOutcome::Failed | RepositoryOutcome::Skipped);
         self.repositories.iter().find(lost).map(|done| done.reference.clone())
     }
 

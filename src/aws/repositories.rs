@@ -11,9 +11,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::ecr::Ecr;
 use super::error::{Error, failed};
 use crate::digest::Digest;
-use crate::plan::{
-    AskRepository, RepositoryChange, Seen, SeenRepositories, SeenRepository, SeenSettings,
-};
+use crate::plan::{AskRepository, RepositoryChange, Seen, SeenRepositories, SeenRepository, SeenSettings};
 
 /// How many repositories one call may name, and how many images.
 ///

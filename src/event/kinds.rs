@@ -236,6 +236,9 @@ pub enum Kind {
         service: Service,
         /// The AWS region.
         region: String,
+        /// The AWS account, where the manifest says it: else it is the registry's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
         /// The image that it is given.
         #[schemars(with = "String")]
         image: ImageName,
@@ -255,6 +258,9 @@ pub enum Kind {
         function: String,
         /// The AWS region.
         region: String,
+        /// The AWS account, where the manifest says it: else it is the registry's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
         /// The commit.
         commit: String,
     },

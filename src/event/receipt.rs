@@ -146,6 +146,9 @@ pub struct FunctionReceipt {
     pub service: Service,
     /// The AWS region.
     pub region: String,
+    /// The AWS account, where the manifest says it: else it is the registry's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The image.
     #[schemars(with = "String")]
     pub image: ImageName,

@@ -121,7 +121,9 @@ impl<W: Write> Human<W> {
         match receipt.outcome {
             RunOutcome::Succeeded => {}
             RunOutcome::Failed if lost => {
-                self.line("nothing was built: repositories come first; run the same command again to go on where it stopped");
+                self.line(
+                    "nothing was built: repositories come first; run the same command again to go on where it stopped",
+                );
             }
             // Functions come last: where one fails, all tags have moved.
             RunOutcome::Failed if count(Outcome::Failed) == 0 && !receipt.functions.is_empty() => {

@@ -100,6 +100,11 @@ pub fn note_text(note: &RepositoryNote) -> String {
         }
         RepositoryNote::Hidden { what, why } => format!("its {what} could not be seen: {why}"),
         RepositoryNote::Strange { what } => format!("its {what} has a form that is not known; left as it is"),
+        RepositoryNote::ShutOut { account } => {
+            format!(
+                "its policy does not let the functions of {account} pull; `create` at the registry lets apply add that"
+            )
+        }
         RepositoryNote::Immovable { tag } => format!("`{tag}` has to move, and no tag moves there"),
         RepositoryNote::ManyTags { digest, tags } => {
             format!("{} would have {tags} tags; ECR allows 1,000", digest.short())

@@ -12,7 +12,7 @@ use crate::aws::{
 use crate::cli::exit::Failure;
 use crate::functions::Functions;
 use crate::plan::{AskRepository, RepositoryChange, RepositoryStep, SeenRepositories};
-use crate::project::{AwsLogin, Project, Registry, RegistryKind};
+use crate::project::{AwsLogin, Deployment, Elsewhere, Located, Project, Registry, RegistryKind};
 use crate::registry::{Control, ControlError, Credentials};
 use crate::report::{Check, Health};
 
@@ -43,13 +43,17 @@ impl Cloud {
         session.identity("").await.map(|identity| identity.account.clone()).map_err(failure)
     }
 
-    /// Whether we are who the registries of these manifests expect: asked once for each login, before anything is touched.
+    /// Whether we are who the registries and the functions of these manifests expect: asked once for each login, before anything is
+    /// touched.
     ///
     /// # Errors
     /// There are no credentials, they are no longer good, or they are of another account.
     pub async fn verify(&self, projects: &[&Project]) -> Result<(), Failure> {
         for registry in projects.iter().flat_map(|project| project.registries.values()) {
             self.verify_one(registry).await?;
+        }
+        for (deployment, elsewhere) in projects.iter().flat_map(|project| elsewhere(project)) {
+            self.verify_function(deployment, elsewhere).await?;
         }
         Ok(())
     }
@@ -64,6 +68,24 @@ impl Cloud {
             return Err(other_account(registry, account, login, &identity.account));
         }
         Ok(())
+    }
+
+    async fn verify_function(&self, deployment: &Located<Deployment>, elsewhere: &Elsewhere) -> Result<(), Failure> {
+        let session = self.aws.session(&elsewhere.login).await.map_err(failure)?;
+        let identity = session.identity(&deployment.value.region).await.map_err(failure)?;
+        if identity.account == elsewhere.account {
+            return Ok(());
+        }
+        let (account, found) = (&elsewhere.account, &identity.account);
+        Err(Failure::surroundings(
+            format!(
+                "`{}` ({}) runs in the account {account}, but {} {found}; nothing was touched",
+                deployment.value.described(),
+                deployment.location,
+                are_of(&elsewhere.login)
+            ),
+            Some(format!("log in to {account} (AWS_PROFILE), or name a `profile` or `role` of it beside the function")),
+        ))
     }
 
     /// The credentials of Docker, and logins of our own at registries of AWS.
@@ -121,6 +143,24 @@ impl Cloud {
                     _ => Check::new("credentials", name, Health::Good, format!("{} ({login})", identity.arn)),
                 },
             });
+        }
+        for (deployment, elsewhere) in elsewhere(project) {
+            let said = deployment.value.described();
+            let found = self.aws.session(&elsewhere.login).await.map_err(failure);
+            let found = match found {
+                Ok(session) => session.identity(&deployment.value.region).await.map_err(failure).cloned(),
+                Err(failed) => Err(failed),
+            };
+            let checked = match (found, self.verify_function(deployment, elsewhere).await) {
+                (Ok(identity), Ok(())) if seen.insert((&elsewhere.login, identity.arn.clone())) => {
+                    Check::new("credentials", &said, Health::Good, format!("{} ({})", identity.arn, elsewhere.login))
+                }
+                (Err(Failure::Message { message, help, .. }), _) | (_, Err(Failure::Message { message, help, .. })) => {
+                    Check::new("credentials", &said, Health::Bad, message).help(help)
+                }
+                _ => continue,
+            };
+            checks.push(checked);
         }
         if let Some(ahead) = self.aws.calls().ahead() {
             let (health, help) = match ahead.abs() {
@@ -215,12 +255,25 @@ fn hosts<'a>(projects: &[&'a Project]) -> BTreeMap<String, &'a AwsLogin> {
     of_aws.collect()
 }
 
+/// The deployments of a project that say where they run.
+fn elsewhere(project: &Project) -> impl Iterator<Item = (&Located<Deployment>, &Elsewhere)> {
+    let deployments = project.images.values().flat_map(|image| &image.deploy);
+    deployments.filter_map(|deployment| Some((deployment, deployment.value.elsewhere.as_ref()?)))
+}
+
+/// `the role ... is of`, `the credentials in force are of`.
+fn are_of(login: &AwsLogin) -> String {
+    let verb = if *login == AwsLogin::default() { "are" } else { "is" };
+    format!("{login} {verb} of")
+}
+
 fn other_account(registry: &Registry, wanted: &str, login: &AwsLogin, found: &str) -> Failure {
     let name = &registry.name;
     Failure::surroundings(
         format!(
-            "the registry `{name}` ({place}) is of the account {wanted}, but {login} are of {found}; nothing was touched",
-            place = registry.location
+            "the registry `{name}` ({place}) is of the account {wanted}, but {are_of} {found}; nothing was touched",
+            place = registry.location,
+            are_of = are_of(login)
         ),
         Some(format!(
             "log in to {wanted} (AWS_PROFILE), or name a `profile` or `role` of it at `{name}`; `cross_account: true` there says that its \

@@ -135,6 +135,11 @@ pub enum RepositoryNote {
         /// `lifecycle policy` or `repository policy`.
         what: String,
     },
+    /// A function of another account runs images from there, and its policy does not let that account pull.
+    ShutOut {
+        /// The account.
+        account: String,
+    },
     /// A tag has to move, and the repository lets no tag move.
     Immovable {
         /// The tag.

@@ -103,6 +103,12 @@ fn account_of(statement: &Value) -> Option<&str> {
     (account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())).then_some(account)
 }
 
+/// The other accounts of which the functions may not pull.
+pub(super) fn shut_out(policy: Option<&str>, pullers: &Pullers<'_>) -> Result<Vec<String>, Strange> {
+    let granted = with_pullers(policy, &Pullers { lambda: None, ..*pullers })?;
+    Ok(granted.map(|granted| granted.accounts).unwrap_or_default())
+}
+
 fn of_lambda(sid: &str, functions: &str) -> Value {
     json!({
         "Sid": sid,
@@ -206,7 +212,7 @@ mod tests {
         let theirs = r#"{"Version":"2012-10-17","Id":"x","Statement":{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"ecr:DeleteRepository"}}"#;
         let granted = with_pullers(Some(theirs), &wanted).unwrap().unwrap();
         assert_eq!((granted.lambda, &granted.accounts[..]), (false, &accounts[..]));
-        let document: Value = serde_json::from_str(&granted.policy).unwrap();
+        let document: Value = serde_json::from_str(granted.policy.as_deref().unwrap()).unwrap();
         let sids: Vec<&str> = document["Statement"]
             .as_array()
             .unwrap()
