@@ -8,8 +8,12 @@ use super::error::{Error, failed};
 use super::repositories::place;
 use crate::plan::{AskRepository, RepositoryChange, SeenRepositories, SeenRepository, SeenSettings};
 
-/// How many questions are asked at the same time: each is about one repository, as one that is missing spoils an answer about many.
+/// How many questions are asked at the same time.
 const CONCURRENT: usize = 8;
+/// How many repositories one question may name.
+///
+/// Source: docs.aws.amazon.com/AmazonECRPublic/latest/APIReference/API_DescribeRepositories.html.
+const AT_ONCE: usize = 100;
 
 impl EcrPublic {
     /// Which repositories are there. Without credentials, or without the permission, they are [`SeenRepository::Hidden`]: whoever only
@@ -18,21 +22,38 @@ impl EcrPublic {
     /// # Errors
     /// A call failed for another reason.
     pub async fn look(&self, asks: &[AskRepository]) -> Result<SeenRepositories, Error> {
-        let seen = stream::iter(asks.iter().map(|ask| async {
-            let request = self.client.describe_repositories().repository_names(&ask.repository);
-            let call = || Self::call("ecr-public:DescribeRepositories", &ask.repository);
-            let seen = match request.send().await.map_err(|error| failed(call(), error)) {
-                Ok(_) => SeenRepository::There(SeenSettings::default()),
-                Err(error) if error.is("RepositoryNotFoundException") => SeenRepository::Missing,
-                Err(Error::Denied { call, .. }) => {
-                    SeenRepository::Hidden(format!("no permission for `{}`", call.action))
-                }
-                Err(error) if error.is_of_credentials() => SeenRepository::Hidden(error.to_string()),
-                Err(error) => return Err(error),
-            };
-            Ok((place(ask), seen))
-        }));
-        seen.buffer_unordered(CONCURRENT).try_collect().await
+        let parts = stream::iter(asks.chunks(AT_ONCE).map(|part| self.look_at(part)));
+        parts.buffer_unordered(CONCURRENT).try_concat().await
+    }
+
+    /// All at once; or each for itself, where one that is missing or is not ours to see spoils the answer about all.
+    async fn look_at(&self, asks: &[AskRepository]) -> Result<SeenRepositories, Error> {
+        if let [ask] = asks {
+            return Ok(SeenRepositories::from([(place(ask), self.seen(asks).await?)]));
+        }
+        if let Ok(seen @ SeenRepository::There(_)) = self.seen(asks).await {
+            return Ok(asks.iter().map(|ask| (place(ask), seen.clone())).collect());
+        }
+        let each = asks.iter().map(|ask| async move { Ok((place(ask), self.seen(std::slice::from_ref(ask)).await?)) });
+        let each = stream::iter(each);
+        each.buffer_unordered(CONCURRENT).try_collect().await
+    }
+
+    /// Whether these repositories are there, as one.
+    async fn seen(&self, asks: &[AskRepository]) -> Result<SeenRepository, Error> {
+        let names = asks.iter().map(|ask| ask.repository.clone()).collect();
+        let request = self.client.describe_repositories().set_repository_names(Some(names));
+        let call =
+            || Self::call("ecr-public:DescribeRepositories", if let [ask] = asks { &ask.repository } else { "*" });
+        match request.send().await.map_err(|error| failed(call(), error)) {
+            Ok(_) => Ok(SeenRepository::There(SeenSettings::default())),
+            Err(error) if error.is("RepositoryNotFoundException") => Ok(SeenRepository::Missing),
+            Err(Error::Denied { call, .. }) => {
+                Ok(SeenRepository::Hidden(format!("no permission for `{}`", call.action)))
+            }
+            Err(error) if error.is_of_credentials() => Ok(SeenRepository::Hidden(error.to_string())),
+            Err(error) => Err(error),
+        }
     }
 
     /// Does to a repository what the plan says. What another run has done in the meantime is done.
