@@ -13,5 +13,6 @@ mod policies;
 mod publishing;
 #[path = "../support/real.rs"]
 mod real;
+mod repositories;
 mod storage;
 mod world;
