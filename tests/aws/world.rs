@@ -170,8 +170,13 @@ impl World {
         self.commit("manifest");
     }
 
-    /// Runs the program.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    /// Where the services are asked.
+    pub fn control(&self) -> &str {
+        self.addresses["control"].as_str().unwrap()
+    }
+
+    /// The program in this world, not yet running.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orchestrate"));
         command.args(arguments).current_dir(self.root()).env_clear();
         for name in ["PATH", "TMPDIR"] {
@@ -182,7 +187,7 @@ impl World {
             .env("HOME", &home)
             .env("AWS_ACCESS_KEY_ID", "AKIDORCHESTRATE")
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-            .env("AWS_ENDPOINT_URL", self.addresses["control"].as_str().unwrap())
+            .env("AWS_ENDPOINT_URL", self.control())
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_MAX_ATTEMPTS", "4")
             .env("NO_PROXY", "127.0.0.1");
@@ -192,7 +197,12 @@ impl World {
                 None => command.env_remove(name),
             };
         }
-        let output = command.output().unwrap();
+        command
+    }
+
+    /// Runs the program.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        let output = self.command(arguments).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let ran =
             Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) };
@@ -236,7 +246,7 @@ impl World {
     }
 
     fn http(&self, method: &str, what: &str, body: &str) -> Value {
-        let address = self.addresses["control"].as_str().unwrap().trim_start_matches("http://").to_owned();
+        let address = self.control().trim_start_matches("http://").to_owned();
         let mut stream = TcpStream::connect(&address).unwrap();
         let length = body.len();
         let head = format!("{method} /_test/{what} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
