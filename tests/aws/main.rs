@@ -3,10 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod clients;
+mod counts;
 mod deploying;
 mod engine;
 mod failures;
 mod hosts;
+mod interrupted;
+mod judged;
+mod made;
 mod media;
 mod moto;
 mod policies;
@@ -14,5 +18,6 @@ mod publishing;
 #[path = "../support/real.rs"]
 mod real;
 mod repositories;
+mod runtimes;
 mod storage;
 mod world;

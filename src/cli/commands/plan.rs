@@ -15,9 +15,7 @@ use crate::cli::set;
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print, show_problems};
 use crate::name::ImageName;
-use crate::plan::{
-    Action, Choices, Commit, Facts, Plan, Warning, decide_repositories, repositories_to_ask, wanted,
-};
+use crate::plan::{Action, Choices, Commit, Facts, Plan, Warning, decide_repositories, repositories_to_ask, wanted};
 use crate::report::plan_text;
 use crate::workspace::History;
 
