@@ -31,7 +31,8 @@ fn is_secret(name: &str, value: &str, project: &Project) -> bool {
 /// # Errors
 /// A secret that the plan was made with is not given again.
 pub fn given_again(saved: &[SetValue], command_line: &[(String, String)]) -> Result<Vec<(String, String)>, Failure> {
-    let is_given = |wanted: &str| command_line.iter().any(|(name, _)| name.strip_prefix("vars.").unwrap_or(name) == wanted);
+    let is_given =
+        |wanted: &str| command_line.iter().any(|(name, _)| name.strip_prefix("vars.").unwrap_or(name) == wanted);
     let mut set = Vec::new();
     for SetValue { name, value } in saved {
         match value {

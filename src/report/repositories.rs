@@ -1,5 +1,6 @@
 //! Repositories of a plan, for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::style::Style;
@@ -35,7 +36,7 @@ pub fn repositories_text(steps: &[RepositoryStep], style: Style, verbose: bool) 
 pub fn change_text(change: &RepositoryChange) -> String {
     match change {
         RepositoryChange::Create { .. } => format!("create it: {}", settings_text(change)),
-        RepositoryChange::CreatePublic { .. } => "create it, for everybody to read".to_owned(),
+        RepositoryChange::CreatePublic { .. } => format!("create it: {}", settings_text(change)),
         RepositoryChange::Untagged { from: None, to, .. } => format!("let untagged images go after {to} days"),
         RepositoryChange::Untagged { from: Some(from), to, .. } => {
             format!("let untagged images go after {to} days in place of {from}")
@@ -53,7 +54,7 @@ pub fn change_text(change: &RepositoryChange) -> String {
 pub fn done_text(change: &RepositoryChange) -> String {
     match change {
         RepositoryChange::Create { .. } => format!("created: {}", settings_text(change)),
-        RepositoryChange::CreatePublic { .. } => "created, for everybody to read".to_owned(),
+        RepositoryChange::CreatePublic { .. } => format!("created: {}", settings_text(change)),
         RepositoryChange::Untagged { to, .. } => format!("untagged images go after {to} days"),
         RepositoryChange::Pull { revoked, .. } => {
             let pullers = pullers_of(change);
@@ -71,8 +72,22 @@ fn pullers_of(change: &RepositoryChange) -> Vec<String> {
     service.into_iter().chain(accounts.iter().cloned()).collect()
 }
 
-/// What a private repository is created with.
+fn tagged(tags: &BTreeMap<String, String>) -> Option<String> {
+    let pairs: Vec<String> = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    (!pairs.is_empty()).then(|| format!("tagged {}", pairs.join(", ")))
+}
+
+/// What a repository is created with.
 fn settings_text(change: &RepositoryChange) -> String {
+    if let RepositoryChange::CreatePublic { description, about, usage, tags } = change {
+        let mut said = vec!["for everybody to read".to_owned()];
+        said.extend(description.as_ref().map(|text| format!("described as `{text}`")));
+        let texts: Vec<&str> =
+            [("about", about), ("usage", usage)].iter().filter(|(_, text)| text.is_some()).map(|(name, _)| *name).collect();
+        said.extend((!texts.is_empty()).then(|| format!("with texts for {}", texts.join(" and "))));
+        said.extend(tagged(tags));
+        return said.join(", ");
+    }
     let RepositoryChange::Create { scan_on_push, immutable, except, encryption, tags } = change else {
         return String::new();
     };
@@ -84,7 +99,7 @@ fn settings_text(change: &RepositoryChange) -> String {
         let but = if except.is_empty() { String::new() } else { format!(" but for {}", except.join(", ")) };
         said.push(format!("tags do not move{but}"));
     }
-    said.extend(tags.iter().map(|(name, value)| format!("{name}={value}")));
+    said.extend(tagged(tags));
     said.join(", ")
 }
 
@@ -106,6 +121,9 @@ pub fn note_text(note: &RepositoryNote) -> String {
             )
         }
         RepositoryNote::Immovable { tag } => format!("`{tag}` has to move, and no tag moves there"),
+        RepositoryNote::Stuck { tag } => {
+            format!("`{tag}` moves with each publication, but no tag will move there: put it into `immutable: {{ except: [...] }}`")
+        }
         RepositoryNote::ManyTags { digest, tags } => {
             format!("{} would have {tags} tags; ECR allows 1,000", digest.short())
         }

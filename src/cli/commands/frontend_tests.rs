@@ -56,7 +56,7 @@ async fn a_front_end_that_buildkit_runs_is_pinned() {
     ] {
         let (registry, shop) = shop(dockerfile).await;
         shop.write("deploy.yaml", &(one_image(&registry) + manifest));
-        let problems = match shop.run(&["plan", "--offline"]).await {
+        let problems = match shop.run(&["plan", "--offline", "--locked"]).await {
             Err(Failure::Problems(problems)) => problems,
             other => panic!("{dockerfile}: {other:?}"),
         };
