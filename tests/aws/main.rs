@@ -4,7 +4,10 @@
 
 mod clients;
 mod deploying;
+mod engine;
 mod failures;
+mod hosts;
+mod media;
 mod moto;
 mod policies;
 mod publishing;

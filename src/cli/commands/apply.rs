@@ -22,7 +22,7 @@ use crate::exec::assemble::Cache;
 use crate::fingerprint::day_of;
 use crate::plan::{Action, Executor, Plan, Reason, TagMove, stale};
 use crate::project::RegistryKind;
-use crate::registry::ContentStore;
+use crate::registry::{ContentStore, Need};
 use crate::report::{Failures, Human, JsonLines, Reporter, plan_text};
 
 /// Builds, publishes and tags what the plan says.
@@ -86,7 +86,7 @@ async fn logged_in(planned: &Planned) -> Result<(), Failure> {
         let Some(host) = registry.host().filter(|_| of_aws && registries.contains(registry.name.as_str())) else {
             continue;
         };
-        let found = planned.registries.credentials.for_host(&host, false).await;
+        let found = planned.registries.credentials.for_host(&host, Need::Request).await;
         if found.map_err(|error| Failure::surroundings(error.to_string(), error.help()))?.is_none() {
             let help = "log in to AWS (`aws sso login`, AWS_PROFILE), or at the registry (`docker login`)";
             return Err(Failure::surroundings(format!("there is no login for `{host}`"), Some(help.to_owned())));
