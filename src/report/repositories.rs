@@ -6,10 +6,31 @@ use std::fmt::Write as _;
 use super::style::Style;
 use crate::plan::{RepositoryAction, RepositoryChange, RepositoryNote, RepositoryStep};
 
+/// How many repositories are named that are not seen for one reason.
+const NAMED: usize = 4;
+
 /// What happens to the repositories: those that change, and those that there is something to say of.
 pub fn repositories_text(steps: &[RepositoryStep], style: Style, verbose: bool) -> String {
     let mut text = String::new();
+    // Many that are not seen for one reason are said once.
+    let hidden = |step: &RepositoryStep| match (step.action, &step.notes[..]) {
+        (RepositoryAction::Unknown, [RepositoryNote::Hidden { why, .. }]) => Some(why.clone()),
+        _ => None,
+    };
+    let mut unseen: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for step in steps {
+        if let Some(why) = hidden(step) {
+            unseen.entry(why).or_default().push(&step.reference);
+        }
+    }
+    for (why, references) in unseen.iter().filter(|(_, references)| references.len() > 1) {
+        let _ = writeln!(text, "{}{} repositories: {why}", style.warn("not seen     "), references.len());
+        let shown = if verbose { references.len() } else { references.len().min(NAMED) };
+        let more = references.len() - shown;
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let _ = writeln!(text, "         {}{more}", style.dim(&references[..shown].join(", ")));
+    }
+    for step in steps.iter().filter(|step| hidden(step).is_none_or(|why| unseen[&why].len() == 1)) {
         let quiet = step.action == RepositoryAction::Keep && step.notes.is_empty();
         if quiet && !verbose {
             continue;
@@ -82,8 +103,11 @@ fn settings_text(change: &RepositoryChange) -> String {
     if let RepositoryChange::CreatePublic { description, about, usage, tags } = change {
         let mut said = vec!["for everybody to read".to_owned()];
         said.extend(description.as_ref().map(|text| format!("described as `{text}`")));
-        let texts: Vec<&str> =
-            [("about", about), ("usage", usage)].iter().filter(|(_, text)| text.is_some()).map(|(name, _)| *name).collect();
+        let texts: Vec<&str> = [("about", about), ("usage", usage)]
+            .iter()
+            .filter(|(_, text)| text.is_some())
+            .map(|(name, _)| *name)
+            .collect();
         said.extend((!texts.is_empty()).then(|| format!("with texts for {}", texts.join(" and "))));
         said.extend(tagged(tags));
         return said.join(", ");
@@ -122,7 +146,9 @@ pub fn note_text(note: &RepositoryNote) -> String {
         }
         RepositoryNote::Immovable { tag } => format!("`{tag}` has to move, and no tag moves there"),
         RepositoryNote::Stuck { tag } => {
-            format!("`{tag}` moves with each publication, but no tag will move there: put it into `immutable: {{ except: [...] }}`")
+            format!(
+                "`{tag}` moves with each publication, but no tag will move there: put it into `immutable: {{ except: [...] }}`"
+            )
         }
         RepositoryNote::ManyTags { digest, tags } => {
             format!("{} would have {tags} tags; ECR allows 1,000", digest.short())

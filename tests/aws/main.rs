@@ -4,6 +4,7 @@
 
 mod clients;
 mod deploying;
+mod elsewhere;
 mod engine;
 mod failures;
 mod hosts;

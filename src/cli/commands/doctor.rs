@@ -108,6 +108,12 @@ fn repository(step: &RepositoryStep) -> Check {
     let notes: Vec<String> = step.notes.iter().map(note_text).collect();
     let odd = step.notes.iter().any(|note| !matches!(note, RepositoryNote::Differs { .. }));
     let said = changes.into_iter().chain(notes).collect::<Vec<_>>().join("; ");
+    let blocks = |note: &&RepositoryNote| matches!(note, RepositoryNote::Immovable { .. });
+    if let Some(blocker) = step.notes.iter().find(blocks) {
+        let help =
+            "leave the tag out of the repository's immutability, or publish under tags that name the commit alone";
+        return check(Health::Bad, note_text(blocker)).help(Some(help.to_owned()));
+    }
     match step.action {
         RepositoryAction::Missing => check(Health::Bad, "it does not exist".to_owned())
             .help(Some("`create: true` at the registry lets apply create it".to_owned())),

@@ -7,8 +7,7 @@ use crate::problem::{Code, Location, Problem};
 use crate::project::{AwsLogin, Registry, RegistryKind};
 
 /// What an account looks like.
-pub(super) const ACCOUNT_HELP: &str =
-    "an AWS account is a number of 12 digits; write it in quotes if it begins with 0";
+pub(super) const ACCOUNT_HELP: &str = "an AWS account is a number of 12 digits; write it in quotes if it begins with 0";
 
 /// Whether a text is the number of an account.
 pub(super) fn is_account(text: &str) -> bool {

@@ -37,7 +37,7 @@ class Control(Told, Sts, Ecr, EcrPublic, Handler):
         if self.server.passes_to is None and name in ("lambda", "bedrock-agentcore"):
             return self.without_functions(name, path.path, key)
         if name not in ("ecr", "ecr-public", "sts"):
-            return self.passed(data, service)
+            return self.passed(data, service, KEYS.get(key))
         action = f"{name}:{operation}"
         try:
             with LOCK:
@@ -98,13 +98,15 @@ class Control(Told, Sts, Ecr, EcrPublic, Handler):
         self.note(action, 200)
         self.answer(200, json.dumps({field: []}).encode(), {"Content-Type": "application/json"})
 
-    def passed(self, data, service):
+    def passed(self, data, service, account):
         if self.server.passes_to is None:
             return self.answer(501, b"no such service here", {})
         request = urllib.request.Request(self.server.passes_to + self.path, data=data or None, method=self.command)
         for name, value in self.headers.items():
             if name.lower() not in ("host", "content-length", "connection"):
                 request.add_header(name, value)
+        if account:  # moto has an account for each, and does not know whose our keys are
+            request.add_header("x-moto-account-id", account)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             reply = opener.open(request)
