@@ -241,9 +241,12 @@ fn a_profile_of_its_own_and_a_registry_that_lets_us_in() {
         crate::world::SECRET_KEY
     );
     world.write("home/.aws/credentials", &keys);
+    // The environment has credentials too: of the first account.
+    world.manifest(&registry(", profile: nowhere"), image);
+    world.run(&["plan"]).expect(3).says("nowhere");
     world.manifest(&registry(", profile: staging, create: true"), image);
-    world.nobody();
     world.run(&["apply"]).expect(0);
+    world.nobody();
     world.run(&["doctor"]).expect(0).says("the profile `staging`");
     // The credentials in force are of the first account, which the second one lets in.
     world.environment.clear();
