@@ -35,7 +35,7 @@ pub(super) fn region(node: Option<&Node>, renderer: &mut Renderer) -> Option<Str
     let text = node.text().filter(|text| !text.is_empty())?;
     let parts: Vec<&str> = text.split('-').collect();
     let word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
-    let sound = matches!(&parts[..], [words @ .., number] if words.len() >= 2 && words.iter().all(|part| word(part))
+    let sound = matches!(&parts[..], [words @ .., number] if words.len() >= 2 && words.iter().all(word)
         && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
     if !sound {
         let help = "a region is written as in `us-east-1`";
