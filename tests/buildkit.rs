@@ -629,7 +629,7 @@ impl Credentials for Ada {
     fn for_host<'a>(
         &'a self,
         _: &'a str,
-        _: bool,
+        _: orchestrate::registry::Need,
     ) -> futures::future::BoxFuture<'a, Result<Option<Credential>, CredentialError>> {
         let credential = Credential::Password { username: "ada".to_owned(), password: Secret::new("lovelace") };
         Box::pin(std::future::ready(Ok(Some(credential))))

@@ -8,12 +8,15 @@ use super::parents::Parents;
 use super::pinned::Pinned;
 use super::work::{ImageWork, PlatformWork, Work};
 use crate::event::{Kind, Stream};
-use crate::exec::buildkit::{BuildProgress, ContextSource, LogStream, Request, SecretSource};
+use crate::exec::buildkit::{BuildError, BuildProgress, Built, ContextSource, LogStream, Request, SecretSource};
 use crate::graph::{FRONTEND, placeholder};
 use crate::name::ImageName;
 use crate::platform::Platform;
 use crate::project::{NamedContext, Secret};
 use crate::registry::Lent;
+
+/// How many times a build is tried whose login at a registry ends while it pulls.
+const LOGINS: u32 = 3;
 
 /// Builds one platform of an image into the store.
 pub async fn build(
@@ -31,7 +34,31 @@ pub async fn build(
         let fetched = parent.lent.fetch_into(run.store).await;
         fetched.map_err(ApplyError::registry(format!("reading the bases of {name}")))?;
     }
-    let request = request(image, platform, planned, &parents, run.no_cache);
+    let mut attempts = 1;
+    let built = loop {
+        let request = request(image, platform, planned, &parents, run.no_cache);
+        match attempt(work, name, request, run).await? {
+            // It was good when the builder got it. What was pulled with it stays there.
+            Err(error) if error.is_expired_login() && attempts < LOGINS => attempts += 1,
+            built => break built.map_err(|error| ApplyError::build(name, &planned.dockerfile, error))?,
+        }
+    };
+    Ok(Product {
+        digest: built.digest,
+        media_type: built.media_type,
+        size: built.size,
+        attestations: built.attestations,
+        lent: Lent::default(),
+    })
+}
+
+/// One try, with what the builder says meanwhile as events.
+async fn attempt(
+    work: &Work,
+    name: &ImageName,
+    request: Request,
+    run: &BuildRun<'_>,
+) -> Result<Result<Built, BuildError>, ApplyError> {
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let events = run.events.clone();
     let mut shown = Shown { image: name.clone(), steps: HashMap::new() };
@@ -46,14 +73,7 @@ pub async fn build(
     let built = buildkit.build(request, run.store, sender, run.cancel.clone()).await;
     // What the builder said is shown before the end of the step is announced.
     let _ = progress.await;
-    let built = built.map_err(|error| ApplyError::build(name, &planned.dockerfile, error))?;
-    Ok(Product {
-        digest: built.digest,
-        media_type: built.media_type,
-        size: built.size,
-        attestations: built.attestations,
-        lent: Lent::default(),
-    })
+    Ok(built)
 }
 
 /// What a builder reports, as events of an image.

@@ -32,6 +32,15 @@ pub enum ApplyError {
         #[source]
         error: Box<registry::Error>,
     },
+    /// A registry's own API.
+    #[error("{what}: {error}{}", error.help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default())]
+    Control {
+        /// What it was about.
+        what: String,
+        /// What it said.
+        #[source]
+        error: registry::ControlError,
+    },
     /// A file.
     #[error("{0}")]
     Workspace(#[from] workspace::Error),

@@ -191,7 +191,10 @@ async fn announce<'a>(shared: &Shared, pending: &'a [Pending<'_>]) -> BTreeMap<(
 /// The receipts of functions that have nothing to do.
 pub fn standing(shared: &Shared, done: &[FunctionReceipt]) -> Vec<FunctionReceipt> {
     let others = shared.plan.functions.iter().filter(|function| {
-        !done.iter().any(|receipt| receipt.function == function.function && receipt.region == function.region)
+        !done.iter().any(|receipt| {
+            let (one, other) = (&receipt.function, &function.function);
+            one == other && receipt.region == function.region && receipt.account == function.account
+        })
     });
     others
         .map(|function| {
@@ -215,6 +218,7 @@ fn receipt(function: &Function, turn: Turn) -> FunctionReceipt {
         function: function.function.clone(),
         service: function.service,
         region: function.region.clone(),
+        account: function.account.clone(),
         image: function.image.clone(),
         outcome,
         reference: function.reference.clone(),
@@ -238,6 +242,7 @@ async fn turn(shared: &Shared, pending: &Pending<'_>, unnoted: Option<String>) -
         function: function.function.clone(),
         service: function.service,
         region: function.region.clone(),
+        account: function.account.clone(),
         image: function.image.clone(),
         action: function.action,
     });
@@ -266,6 +271,7 @@ async fn deploy_one(shared: &Shared, pending: &Pending<'_>) -> Result<Turn, Appl
                 shared.events.send(Kind::FunctionLeft {
                     function: pending.function.function.clone(),
                     region: pending.function.region.clone(),
+                    account: pending.function.account.clone(),
                     commit: mover.commit,
                 });
                 return Ok(Turn::stays(FunctionOutcome::Left, from));

@@ -52,6 +52,7 @@ impl Rollback<'_> {
             project: receipt.project.clone(),
             commit: None,
             outcome: RunOutcome::Succeeded,
+            repositories: Vec::new(),
             images: Vec::new(),
             functions: Vec::new(),
             moves: Vec::new(),
@@ -130,7 +131,12 @@ impl Rollback<'_> {
             None => Default::default(),
         };
         let order = Order {
-            id: FunctionId { service: done.service, region: done.region.clone(), name: done.function.clone() },
+            id: FunctionId {
+                service: done.service,
+                region: done.region.clone(),
+                account: done.account.clone(),
+                name: done.function.clone(),
+            },
             login,
             repository: done.from_reference.clone().unwrap_or_else(|| done.reference.clone()),
             digest: from,
@@ -185,6 +191,7 @@ impl Rollback<'_> {
             function: done.function.clone(),
             service: done.service,
             region: done.region.clone(),
+            account: done.account.clone(),
             image: done.image.clone(),
             action: FunctionAction::Deploy,
         });
@@ -219,7 +226,9 @@ impl Rollback<'_> {
 
 /// The entry of the manifest that a function of a receipt belongs to.
 fn deployment_of<'a>(image: &'a Image, done: &FunctionReceipt) -> Option<&'a Deployment> {
-    let entries = image.deploy.iter().map(|entry| &entry.value).filter(|entry| entry.region == done.region);
+    let account = |entry: &Deployment| entry.elsewhere.as_ref().map(|elsewhere| elsewhere.account.clone());
+    let entries = image.deploy.iter().map(|entry| &entry.value);
+    let entries = entries.filter(|entry| entry.region == done.region && account(entry) == done.account);
     let mut fitting = entries.filter(|entry| match (&entry.runner, done.service) {
         (Runner::Lambda(lambda), crate::plan::Service::Lambda) => match &lambda.functions {
             Named::Named(names) => names.contains(&done.function),

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::build::MadeImages;
 use super::days::dated;
 use super::error::ApplyError;
+use super::establish::establish;
 use super::events::Events;
 use super::functions;
 use super::made::Made;
@@ -20,7 +21,8 @@ use super::verify::verify;
 use super::work::Work;
 use crate::digest::Digest;
 use crate::event::{
-    FORMAT, FunctionOutcome, FunctionReceipt, ImageReceipt, Kind, Outcome, Published, Receipt, RunOutcome, TagReceipt,
+    FORMAT, FunctionOutcome, FunctionReceipt, ImageReceipt, Kind, Outcome, Published, Receipt, RepositoryOutcome,
+    RepositoryReceipt, RunOutcome, TagReceipt,
 };
 use crate::name::ImageName;
 use crate::plan::{Action, Plan, Step};
@@ -57,7 +59,14 @@ pub async fn run(
     let shared = Arc::new(Shared { work, plan, store, events, cancel, built, put: Mutex::default() });
     announce(&shared);
     let mut state = State::default();
-    steps(&shared, options, &mut state).await;
+    if !shared.work.rules.no_push {
+        state.repositories = establish(&shared).await;
+    }
+    match state.lost_repository() {
+        // Nothing is built that could not be published.
+        Some(lost) => state.skip_all(&shared, &lost),
+        None => steps(&shared, options, &mut state).await,
+    }
     let interrupted = interrupt.is_cancelled();
     if !options.build_only && !shared.work.rules.no_push && !interrupted {
         publish(&shared, options, &mut state).await;
@@ -132,6 +141,8 @@ fn announce(shared: &Shared) {
 
 #[derive(Default)]
 struct State {
+    /// The repositories that had something to do.
+    repositories: Vec<RepositoryReceipt>,
     made: MadeImages,
     ended: BTreeMap<ImageName, End>,
     /// The tags that stand where they must, by the destination's reference.
@@ -244,6 +255,21 @@ impl State {
         self.ended.insert(name.clone(), End { outcome: Outcome::Skipped, error: Some(because.to_string()) });
     }
 
+    /// A repository that is not as it must be.
+    fn lost_repository(&self) -> Option<String> {
+        let lost =
+            |done: &&RepositoryReceipt| matches!(done.outcome, RepositoryOutcome::Failed | RepositoryOutcome::Skipped);
+        self.repositories.iter().find(lost).map(|done| done.reference.clone())
+    }
+
+    /// No image has its turn, because of a repository.
+    fn skip_all(&mut self, shared: &Shared, because: &str) {
+        for step in &shared.plan.images {
+            let end = End { outcome: Outcome::Skipped, error: Some(format!("the repository {because}")) };
+            self.ended.insert(step.name.clone(), end);
+        }
+    }
+
     fn receipt(&self, shared: &Shared, interrupted: bool) -> Receipt {
         let ended = |outcome| self.functions.iter().any(|function| function.outcome == outcome);
         let interrupted = interrupted || ended(FunctionOutcome::Skipped);
@@ -269,6 +295,7 @@ impl State {
             project: shared.plan.project.clone(),
             commit,
             outcome,
+            repositories: self.repositories.clone(),
             images,
             functions,
             moves: self.moves.clone(),

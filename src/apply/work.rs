@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use super::establish::ChangeRepository;
 use super::sources::Sources;
 use crate::digest::Digest;
 use crate::exec::assemble::Cache;
@@ -35,6 +36,8 @@ pub struct Work {
     pub root: std::path::PathBuf,
     /// Where another profile publishes the images.
     pub sources: Sources,
+    /// Makes and sets repositories.
+    pub change_repository: ChangeRepository,
     /// What runs images.
     pub functions: Arc<dyn Functions>,
     /// What git knows of commits.

@@ -16,12 +16,14 @@ use super::ecr_public::EcrPublic;
 use super::error::Error;
 use super::host::{EcrHost, PUBLIC_HOST};
 use crate::project::AwsLogin;
-use crate::registry::{Credential, CredentialError, Credentials, Secret};
+use crate::registry::{Credential, CredentialError, Credentials, Need, Secret};
 
 /// A login whose end nobody tells, or that ends before it begins because a clock is wrong, is used this long.
 const DEFAULT_LIFE: Duration = Duration::from_secs(10 * 60);
 /// A login is fetched anew when this part of its life is over.
 const USED_UP: f64 = 0.9;
+/// One that is lent to a builder, which keeps it for a build, is no older than this part of its life, and than this.
+const LENT: (f64, Duration) = (0.5, Duration::from_secs(60 * 60));
 /// A login that is refused is not fetched anew if it is younger: many requests are refused at the same time.
 const YOUNG: Duration = Duration::from_secs(2);
 
@@ -40,7 +42,19 @@ pub struct AwsCredentials {
 struct Kept {
     credential: Credential,
     fetched: Instant,
-    until: Instant,
+    life: Duration,
+}
+
+impl Kept {
+    fn serves(&self, need: Need) -> bool {
+        let age = self.fetched.elapsed();
+        let limit = match need {
+            Need::Request => self.life.mul_f64(USED_UP),
+            Need::Loan => self.life.mul_f64(LENT.0).min(LENT.1),
+            Need::Another => self.life.mul_f64(USED_UP).min(YOUNG),
+        };
+        age < limit
+    }
 }
 
 impl AwsCredentials {
@@ -49,22 +63,22 @@ impl AwsCredentials {
         Self { aws: aws.clone(), docker, declared, tokens: Mutex::default() }
     }
 
-    async fn find(&self, host: &str, fresh: bool) -> Result<Option<Credential>, CredentialError> {
+    async fn find(&self, host: &str, need: Need) -> Result<Option<Credential>, CredentialError> {
         let of_aws = host == PUBLIC_HOST || EcrHost::parse(host).is_some();
         if !of_aws {
-            return self.docker.for_host(host, fresh).await;
+            return self.docker.for_host(host, need).await;
         }
         let Some(login) = self.declared.get(host) else {
-            let known = self.docker.for_host(host, fresh).await?;
+            let known = self.docker.for_host(host, need).await?;
             if known.is_some() || host == PUBLIC_HOST {
                 return Ok(known);
             }
-            return Ok(self.token(host, &AwsLogin::default(), fresh).await.ok());
+            return Ok(self.token(host, &AwsLogin::default(), need).await.ok());
         };
-        match self.token(host, login, fresh).await {
+        match self.token(host, login, need).await {
             Ok(credential) => Ok(Some(credential)),
             // Whoever only reads needs no login there.
-            Err(error) if host == PUBLIC_HOST && error.is_of_credentials() => self.docker.for_host(host, fresh).await,
+            Err(error) if host == PUBLIC_HOST && error.is_of_credentials() => self.docker.for_host(host, need).await,
             Err(error) => {
                 Err(CredentialError::Cloud { host: host.to_owned(), why: error.to_string(), help: error.help() })
             }
@@ -72,14 +86,11 @@ impl AwsCredentials {
     }
 
     /// The login at a host: the one that is kept, unless it is used up or was refused.
-    async fn token(&self, host: &str, login: &AwsLogin, refused: bool) -> Result<Credential, Error> {
+    async fn token(&self, host: &str, login: &AwsLogin, need: Need) -> Result<Credential, Error> {
         let slot = Arc::clone(self.tokens.lock().await.entry(host.to_owned()).or_default());
         let mut kept = slot.lock().await;
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.until > Instant::now()) {
-            let young = kept.fetched.elapsed() < YOUNG;
-            if !refused || young {
-                return Ok(kept.credential.clone());
-            }
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.serves(need)) {
+            return Ok(kept.credential.clone());
         }
         let session = self.aws.session(login).await?;
         let token = match EcrHost::parse(host) {
@@ -89,18 +100,14 @@ impl AwsCredentials {
         let fetched = Instant::now();
         let credential = credential(&token)
             .ok_or_else(|| super::ecr::nonsense(host, "its token is not base64 of a name and a password"))?;
-        *kept = Some(Kept { credential: credential.clone(), fetched, until: fetched + life(&token).mul_f64(USED_UP) });
+        *kept = Some(Kept { credential: credential.clone(), fetched, life: life(&token) });
         Ok(credential)
     }
 }
 
 impl Credentials for AwsCredentials {
-    fn for_host<'a>(
-        &'a self,
-        host: &'a str,
-        fresh: bool,
-    ) -> BoxFuture<'a, Result<Option<Credential>, CredentialError>> {
-        Box::pin(self.find(host, fresh))
+    fn for_host<'a>(&'a self, host: &'a str, need: Need) -> BoxFuture<'a, Result<Option<Credential>, CredentialError>> {
+        Box::pin(self.find(host, need))
     }
 }
 
@@ -129,6 +136,21 @@ mod tests {
         assert_eq!((username.as_str(), password.expose()), ("AWS", "a:b"));
         assert_eq!(credential(&token("AWS")), None);
         assert_eq!(credential(&Token { text: Secret::new("***"), until: None }), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_lent_has_much_of_its_life_left() {
+        let credential = Credential::Password { username: "AWS".to_owned(), password: Secret::new("x") };
+        let hour = Duration::from_secs(60 * 60);
+        let kept = Kept { credential, fetched: Instant::now(), life: 12 * hour };
+        let serves = |kept: &Kept| [Need::Request, Need::Loan, Need::Another].map(|need| kept.serves(need));
+        assert_eq!(serves(&kept), [true, true, true]);
+        tokio::time::advance(YOUNG).await;
+        assert_eq!(serves(&kept), [true, true, false]);
+        tokio::time::advance(hour).await;
+        assert_eq!(serves(&kept), [true, false, false]);
+        tokio::time::advance(10 * hour).await;
+        assert_eq!(serves(&kept), [false, false, false]);
     }
 
     #[test]

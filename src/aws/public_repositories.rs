@@ -6,7 +6,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::ecr_public::EcrPublic;
 use super::error::{Error, failed};
 use super::repositories::place;
-use crate::plan::{AskRepository, RepositoryChange, RepositoryStep, SeenRepositories, SeenRepository, SeenSettings};
+use crate::plan::{AskRepository, RepositoryChange, SeenRepositories, SeenRepository, SeenSettings};
 
 /// How many questions are asked at the same time.
 const CONCURRENT: usize = 8;
@@ -59,26 +59,22 @@ impl EcrPublic {
     /// Does to a repository what the plan says. What another run has done in the meantime is done.
     ///
     /// # Errors
-    /// A call failed.
-    pub async fn establish(&self, step: &RepositoryStep) -> Result<(), Error> {
-        let name = step.repository.as_str();
-        for change in &step.changes {
-            let RepositoryChange::CreatePublic { description, about, usage, tags } = change else { continue };
-            let call = || Self::call("ecr-public:CreateRepository", name);
-            let catalog = RepositoryCatalogDataInput::builder()
-                .set_description(description.clone())
-                .set_about_text(about.clone())
-                .set_usage_text(usage.clone())
-                .build();
-            let mut request = self.client.create_repository().repository_name(name).catalog_data(catalog);
-            for (name, value) in tags {
-                request = request.tags(Tag::builder().key(name).value(value).build());
-            }
-            match request.send().await.map_err(|error| failed(call(), error)) {
-                Err(error) if !error.is("RepositoryAlreadyExistsException") => return Err(error),
-                _ => {}
-            }
+    /// The call failed.
+    pub async fn change(&self, name: &str, change: &RepositoryChange) -> Result<(), Error> {
+        let RepositoryChange::CreatePublic { description, about, usage, tags } = change else { return Ok(()) };
+        let call = || Self::call("ecr-public:CreateRepository", name);
+        let catalog = RepositoryCatalogDataInput::builder()
+            .set_description(description.clone())
+            .set_about_text(about.clone())
+            .set_usage_text(usage.clone())
+            .build();
+        let mut request = self.client.create_repository().repository_name(name).catalog_data(catalog);
+        for (name, value) in tags {
+            request = request.tags(Tag::builder().key(name).value(value).build());
         }
-        Ok(())
+        match request.send().await.map_err(|error| failed(call(), error)) {
+            Err(error) if !error.is("RepositoryAlreadyExistsException") => Err(error),
+            _ => Ok(()),
+        }
     }
 }

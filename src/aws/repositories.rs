@@ -11,9 +11,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::ecr::Ecr;
 use super::error::{Error, failed};
 use crate::digest::Digest;
-use crate::plan::{
-    AskRepository, RepositoryChange, RepositoryStep, Seen, SeenRepositories, SeenRepository, SeenSettings,
-};
+use crate::plan::{AskRepository, RepositoryChange, Seen, SeenRepositories, SeenRepository, SeenSettings};
 
 /// How many repositories one call may name, and how many images.
 ///
@@ -145,24 +143,30 @@ impl Ecr {
     /// Does to a repository what the plan says. What another run has done in the meantime is done.
     ///
     /// # Errors
-    /// A call failed.
-    pub async fn establish(&self, step: &RepositoryStep) -> Result<(), Error> {
-        let name = step.repository.as_str();
-        for change in &step.changes {
-            match change {
-                RepositoryChange::Create { .. } => self.create(name, change).await?,
-                RepositoryChange::Untagged { policy, .. } => {
-                    let request = self.client.put_lifecycle_policy().registry_id(&self.host.account);
-                    let answer = request.repository_name(name).lifecycle_policy_text(policy).send().await;
-                    answer.map_err(|error| failed(self.call("ecr:PutLifecyclePolicy", name), error))?;
-                }
-                RepositoryChange::Pull { policy, .. } => {
-                    let request = self.client.set_repository_policy().registry_id(&self.host.account);
-                    let answer = request.repository_name(name).policy_text(policy).send().await;
-                    answer.map_err(|error| failed(self.call("ecr:SetRepositoryPolicy", name), error))?;
-                }
-                RepositoryChange::CreatePublic { .. } => {}
+    /// The call failed.
+    pub async fn change(&self, name: &str, change: &RepositoryChange) -> Result<(), Error> {
+        let account = &self.host.account;
+        match change {
+            RepositoryChange::Create { .. } => self.create(name, change).await?,
+            RepositoryChange::Untagged { policy, .. } => {
+                let request = self.client.put_lifecycle_policy().registry_id(account);
+                let answer = request.repository_name(name).lifecycle_policy_text(policy).send().await;
+                answer.map_err(|error| failed(self.call("ecr:PutLifecyclePolicy", name), error))?;
             }
+            RepositoryChange::Pull { policy: Some(policy), .. } => {
+                let request = self.client.set_repository_policy().registry_id(account);
+                let answer = request.repository_name(name).policy_text(policy).send().await;
+                answer.map_err(|error| failed(self.call("ecr:SetRepositoryPolicy", name), error))?;
+            }
+            RepositoryChange::Pull { policy: None, .. } => {
+                let request = self.client.delete_repository_policy().registry_id(account).repository_name(name);
+                let answer = request.send().await;
+                match answer.map_err(|error| failed(self.call("ecr:DeleteRepositoryPolicy", name), error)) {
+                    Err(error) if !error.is("RepositoryPolicyNotFoundException") => return Err(error),
+                    _ => {}
+                }
+            }
+            RepositoryChange::CreatePublic { .. } => {}
         }
         Ok(())
     }

@@ -24,7 +24,12 @@ fn image(content: &str) -> String {
 
 fn order(name: &str, content: &str) -> Order {
     Order {
-        id: FunctionId { service: Service::Lambda, region: "us-east-1".to_owned(), name: name.to_owned() },
+        id: FunctionId {
+            service: Service::Lambda,
+            region: "us-east-1".to_owned(),
+            account: None,
+            name: name.to_owned(),
+        },
         login: AwsLogin::default(),
         repository: repository(),
         digest: Digest::of(content.as_bytes()),
@@ -299,7 +304,7 @@ async fn a_function_that_somebody_made_meanwhile_is_looked_at_again() {
 
 fn lambda(functions: Functions) -> Deployment {
     let runner = Runner::Lambda(Lambda { functions, publish: false, alias: None, create: None });
-    Deployment { runner, region: "us-east-1".to_owned(), source: 0 }
+    Deployment { runner, region: "us-east-1".to_owned(), source: 0, elsewhere: None }
 }
 
 #[tokio::test]
@@ -351,7 +356,12 @@ async fn a_runtime_is_given_its_image_and_keeps_all_else() {
         let (aws, services) = aws().await;
         aws.state().runtimes.insert("agent-AbCdEf1234".to_owned(), runtime("READY"));
         aws.state().update_takes = 2;
-        let id = FunctionId { service: Service::Agentcore, region: "us-east-1".to_owned(), name: named.to_owned() };
+        let id = FunctionId {
+            service: Service::Agentcore,
+            region: "us-east-1".to_owned(),
+            account: None,
+            name: named.to_owned(),
+        };
         let order = Order { id, ..order("", "new") };
         let deployed = deploy(&services, &order).await.unwrap();
         assert_eq!((deployed.digest, deployed.version.as_deref()), (Some(order.digest), Some("4")));
@@ -369,7 +379,12 @@ async fn a_runtime_that_fails_says_why() {
     let (aws, services) = aws().await;
     let failed = runtime("CREATE_FAILED");
     aws.state().runtimes.insert("agent-AbCdEf1234".to_owned(), failed);
-    let id = FunctionId { service: Service::Agentcore, region: "us-east-1".to_owned(), name: "agent".to_owned() };
+    let id = FunctionId {
+        service: Service::Agentcore,
+        region: "us-east-1".to_owned(),
+        account: None,
+        name: "agent".to_owned(),
+    };
     let error = deploy(&services, &Order { id, ..order("", "new") }).await.unwrap_err();
     assert!(error.message.contains("the runtime `agent-AbCdEf1234` is CREATE_FAILED"), "{error}");
 }

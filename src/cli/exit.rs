@@ -20,6 +20,8 @@ pub enum Exit {
     Stale = 4,
     /// `--exit-code` or `--check`: there are changes.
     Changes = 5,
+    /// A bug: it was said how to report it.
+    Bug = 70,
     /// Interrupted; the receipt is written.
     Interrupted = 130,
 }

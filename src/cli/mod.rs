@@ -8,6 +8,7 @@ mod cloud;
 mod commands;
 mod contexts;
 mod dates;
+mod event_log;
 mod exit;
 mod init;
 mod load;
@@ -16,6 +17,7 @@ mod prepare;
 mod promotion;
 mod registries;
 mod repositories;
+mod set;
 mod settings;
 mod uncommitted;
 
@@ -32,12 +34,7 @@ use crate::problem::{Problems, render, to_json};
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| {
-        eprint(&format!(
-            "this is a bug in orchestrate {}: {panic}\nplease report it with the command that you ran and this text\n",
-            env!("CARGO_PKG_VERSION")
-        ));
-    }));
+    std::panic::set_hook(Box::new(|panic| eprint(&bug_text(panic))));
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -45,8 +42,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { Exit::Wrong } else { Exit::Done });
         }
     };
-    let json = arguments.common.json;
-    let result = std::panic::catch_unwind(|| {
+    let ended = guarded(arguments.common.json, || {
         let settings = Settings::new(&arguments.common)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -56,14 +52,27 @@ pub fn main() -> ExitCode {
         runtime.shutdown_background();
         result
     });
-    match result {
-        Ok(Ok(exit)) => exit.into(),
+    ended.into()
+}
+
+/// How a run ends: as it says, with a failure that is reported, or with a panic, which is a bug.
+fn guarded(json: bool, run: impl FnOnce() -> Result<Exit, Failure> + std::panic::UnwindSafe) -> Exit {
+    match std::panic::catch_unwind(run) {
+        Ok(Ok(exit)) => exit,
         Ok(Err(failure)) => {
             report(&failure, json);
-            failure.exit().into()
+            failure.exit()
         }
-        Err(_) => ExitCode::from(70),
+        Err(_) => Exit::Bug,
     }
+}
+
+/// What is said of a bug.
+fn bug_text(panic: &dyn std::fmt::Display) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "this is a bug in orchestrate {version}: {panic}\nplease report it with the command that you ran and this text\n"
+    )
 }
 
 async fn run(command: &Command, settings: &Settings) -> Result<Exit, Failure> {
@@ -126,4 +135,24 @@ fn show_problems(problems: &Problems, json: bool) {
     let color = !no_color && std::io::IsTerminal::is_terminal(&std::io::stderr());
     let width = terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0)).clamp(40, 160);
     eprint(&render(problems, color, width));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_bug_and_ends_with_70() {
+        assert_eq!(guarded(false, || panic!("the tests know of this one")), Exit::Bug);
+        assert_eq!(Exit::Bug as u8, 70);
+        assert_eq!(guarded(false, || Ok(Exit::Changes)), Exit::Changes);
+        assert_eq!(guarded(false, || Err(Failure::surroundings("of a test", None))), Exit::Surroundings);
+    }
+
+    #[test]
+    fn a_bug_says_how_to_report_it() {
+        let said = bug_text(&"panicked at src/x.rs:1:2");
+        assert!(said.starts_with(concat!("this is a bug in orchestrate ", env!("CARGO_PKG_VERSION"))), "{said}");
+        assert!(said.contains("panicked at src/x.rs:1:2\nplease report it"), "{said}");
+    }
 }

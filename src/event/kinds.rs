@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::receipt::{FunctionReceipt, Receipt};
+use super::receipt::{FunctionReceipt, Receipt, RepositoryReceipt};
 use crate::digest::Digest;
 use crate::name::ImageName;
-use crate::plan::{Action, Executor, FunctionAction, Service};
+use crate::plan::{Action, Executor, FunctionAction, RepositoryAction, Service};
 
 /// The version of the event stream; its first line says it.
 pub const FORMAT: u32 = 1;
@@ -73,6 +73,22 @@ pub enum Kind {
         tag: usize,
         /// Images that stay as they are.
         keep: usize,
+    },
+    /// A repository's turn: before all images.
+    RepositoryStarted {
+        /// Host and repository, as in references.
+        reference: String,
+        /// The registry's name in the manifest.
+        registry: String,
+        /// What is to happen.
+        action: RepositoryAction,
+    },
+    /// A repository's turn is over, however it ended.
+    RepositoryFinished {
+        /// What became of it.
+        repository: RepositoryReceipt,
+        /// How long it took, in milliseconds.
+        milliseconds: u64,
     },
     /// An image's turn.
     StepStarted {
@@ -220,6 +236,9 @@ pub enum Kind {
         service: Service,
         /// The AWS region.
         region: String,
+        /// The AWS account, where the manifest says it: else it is the registry's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
         /// The image that it is given.
         #[schemars(with = "String")]
         image: ImageName,
@@ -239,6 +258,9 @@ pub enum Kind {
         function: String,
         /// The AWS region.
         region: String,
+        /// The AWS account, where the manifest says it: else it is the registry's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
         /// The commit.
         commit: String,
     },

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Key};
 use crate::name::ImageName;
-use crate::plan::Service;
+use crate::plan::{RepositoryChange, Service};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +55,9 @@ pub struct Receipt {
     pub commit: Option<String>,
     /// How the run ended.
     pub outcome: RunOutcome,
+    /// The repositories that were to be made or set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<RepositoryReceipt>,
     /// The images.
     pub images: Vec<ImageReceipt>,
     /// The functions.
@@ -65,6 +68,37 @@ pub struct Receipt {
     pub moves: Vec<TagReceipt>,
     /// Requests to registries by kind, and calls to AWS by action (`ecr:PutImage`).
     pub requests: BTreeMap<String, u64>,
+}
+
+/// What became of a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RepositoryOutcome {
+    /// It was made, and is as the plan says.
+    Created,
+    /// It was there, and is as the plan says now.
+    Changed,
+    /// A change failed; `changes` is what was done before it.
+    Failed,
+    /// It was not tried: the run was interrupted before its turn.
+    Skipped,
+}
+
+/// One repository of a receipt: of a registry of AWS, made or set before the first image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RepositoryReceipt {
+    /// Host and repository, as in references.
+    pub reference: String,
+    /// The registry's name in the manifest.
+    pub registry: String,
+    /// What became of it.
+    pub outcome: RepositoryOutcome,
+    /// What was done to it, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<RepositoryChange>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// A tag that a run moved.
@@ -112,6 +146,9 @@ pub struct FunctionReceipt {
     pub service: Service,
     /// The AWS region.
     pub region: String,
+    /// The AWS account, where the manifest says it: else it is the registry's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The image.
     #[schemars(with = "String")]
     pub image: ImageName,
@@ -158,7 +195,7 @@ pub struct ImageReceipt {
     pub digest: Option<Digest>,
     /// Where it is.
     pub published: Vec<Published>,
-    /// Why it failed, or the image because of which it was skipped.
+    /// Why it failed, or the image or the repository because of which it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

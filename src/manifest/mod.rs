@@ -36,7 +36,7 @@ mod yaml;
 pub use choices::{Choices, Files, FindPaths, GitFacts, ReadFile};
 pub use leaks::{BuildsOn, check_leaks};
 pub use parse::{Manifest, parse, parse_all};
-pub use resolve::{Resolved, resolve, resolve_all};
+pub use resolve::{Resolved, looks_secret, resolve, resolve_all};
 pub use schema::schema;
 pub use show::{show, to_yaml};
 pub use tags::render_tag;

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::project::{
-    Arg, AwsLogin, Context, CreateRepository, Deployment, Destination, FunctionAddress, Functions, Image, Keep,
-    Located, NamedContext, Project, Registry, RegistryKind, Role, Runner, Secret, TagRule, TagText, Text,
+    Arg, AwsLogin, Context, CreateRepository, Deployment, Destination, Elsewhere, FunctionAddress, Functions, Image,
+    Keep, Located, NamedContext, Project, Registry, RegistryKind, Role, Runner, Secret, TagRule, TagText, Text,
 };
 
 /// Stands for every sensitive value.
@@ -296,6 +296,11 @@ fn deployment_value(deployment: &Deployment) -> Value {
         Functions::Logical { stack, logical } => json!({ "stack": stack, "logical": logical }),
     };
     put(&mut value, "region", json!(deployment.region));
+    if let Some(Elsewhere { login, account }) = &deployment.elsewhere {
+        put(&mut value, "account", json!(account));
+        put(&mut value, "profile", json!(login.profile));
+        put(&mut value, "role", json!(login.role));
+    }
     put(&mut value, "publish", lambda.publish.into());
     put(&mut value, "alias", json!(lambda.alias));
     if let Some(create) = &lambda.create {

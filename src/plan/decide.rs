@@ -50,6 +50,7 @@ pub fn decide(facts: &Facts<'_>, wanted: &[Wanted], observed: &Observed) -> Plan
         profile: facts.project.profile.clone(),
         from: facts.choices.from.clone(),
         only: facts.selection.chosen.iter().filter(|_| facts.selection.partial).cloned().collect(),
+        set: facts.choices.set.clone(),
         commit: facts.choices.commit.clone(),
         observed: !facts.choices.offline,
         repositories: Vec::new(),
@@ -57,6 +58,7 @@ pub fn decide(facts: &Facts<'_>, wanted: &[Wanted], observed: &Observed) -> Plan
         images,
         rebuilds: rebuilds(facts),
         blockers,
+        warnings: Vec::new(),
     }
 }
 
@@ -197,11 +199,19 @@ impl Decision<'_> {
             }
             Action::Build if self.facts.choices.offline => vec![Reason::NotAsked],
             Action::Build => match self.observed.previous.get(&self.image.name) {
-                None => vec![Reason::NeverPublished],
+                None if self.is_traced() => vec![Reason::NeverPublished],
+                None => vec![Reason::Untraced],
                 Some(previous) => self.compared(previous, destinations),
             },
             Action::Copy | Action::Tag => destinations.iter().flat_map(moved).collect(),
         }
+    }
+
+    /// Whether a tag would stand on the image that was published last, if one was.
+    fn is_traced(&self) -> bool {
+        self.wanted.destinations.iter().any(|destination| {
+            !destination.known_by.is_empty() || destination.tags.iter().any(|tag| !tag.fixed && !tag.at_build)
+        })
     }
 
     /// The differences between what was published last and what would be built, over all platforms, each once.

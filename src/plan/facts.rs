@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::function::ObservedFunctions;
-use super::model::{Commit, Executor, Mover};
+use super::model::{Commit, Executor, Mover, SetValue};
 use crate::digest::{Digest, Key};
 use crate::fingerprint::{Fingerprint, Record};
 use crate::graph::{Graph, Selection};
@@ -85,6 +85,8 @@ impl Narrowing {
 /// What the command line asks for.
 #[derive(Clone, Debug, Default)]
 pub struct Choices {
+    /// What `--set` gave, without secrets.
+    pub set: Vec<SetValue>,
     /// The commit, if there is one.
     pub commit: Option<Commit>,
     /// Tags that name the commit get `-dirty-<8 hex of the key>` where inputs differ from it.

@@ -39,6 +39,8 @@ pub struct FunctionId {
     pub service: Service,
     /// The AWS region.
     pub region: String,
+    /// The account, where the manifest says it: else it is the registry's.
+    pub account: Option<String>,
     /// The function's name; of a runtime its name or id.
     pub name: String,
 }
@@ -46,13 +48,15 @@ pub struct FunctionId {
 impl FunctionId {
     /// What stands in the note of who deployed to it, beside the tags that a run moved. No tag has a `:`; notes part names at blanks.
     pub fn note(&self) -> String {
-        format!("{}:{}:{}", self.service.as_str(), self.region, self.name)
+        let account = self.account.as_ref().map(|account| format!("{account}:")).unwrap_or_default();
+        format!("{}:{}:{account}{}", self.service.as_str(), self.region, self.name)
     }
 }
 
 impl fmt::Display for FunctionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}, {})", self.name, self.service.as_str(), self.region)
+        let account = self.account.as_ref().map(|account| format!(", account {account}")).unwrap_or_default();
+        write!(f, "{} ({}, {}{account})", self.name, self.service.as_str(), self.region)
     }
 }
 
@@ -90,6 +94,9 @@ pub struct Function {
     pub service: Service,
     /// The AWS region.
     pub region: String,
+    /// The AWS account, where the manifest says it: else it is the registry's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The repository that it takes the image from.
     pub reference: String,
     /// The architecture that it runs on, where it says so.
@@ -111,7 +118,12 @@ pub struct Function {
 impl Function {
     /// Which function it is.
     pub fn id(&self) -> FunctionId {
-        FunctionId { service: self.service, region: self.region.clone(), name: self.function.clone() }
+        FunctionId {
+            service: self.service,
+            region: self.region.clone(),
+            account: self.account.clone(),
+            name: self.function.clone(),
+        }
     }
 
     /// Whether a run has something to do for it.

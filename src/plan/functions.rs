@@ -95,6 +95,7 @@ impl Entry<'_> {
             to,
             service,
             region: self.deployment.region.clone(),
+            account: self.deployment.elsewhere.as_ref().map(|elsewhere| elsewhere.account.clone()),
             reference: reference_of(self.facts.project, &self.image.destinations[self.deployment.source]),
             architecture: None,
             alias,

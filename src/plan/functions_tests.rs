@@ -151,6 +151,8 @@ impl Scene {
             commit: None,
             observed: true,
             images: Vec::new(),
+            set: Vec::new(),
+            warnings: Vec::new(),
             repositories: Vec::new(),
             functions,
             blockers,

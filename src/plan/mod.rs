@@ -33,7 +33,8 @@ pub use function::{
 pub use functions::functions_to_ask;
 pub use keys::{Digests, Ingredients, fingerprint, pinned_key};
 pub use model::{
-    Action, Blocker, Commit, Executor, FORCED_BUILDKIT, FORMAT, Mover, Narrowed, Plan, Publication, Step, TagMove,
+    Action, Blocker, Commit, Executor, FORCED_BUILDKIT, FORMAT, Mover, Narrowed, Place, Plan, Publication, SetValue,
+    Step, TagMove, Warning,
 };
 pub use reason::Reason;
 pub use rebuild::{Rebuild, RebuildState, rebuild};

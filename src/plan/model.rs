@@ -12,6 +12,7 @@ use super::repositories::{MOST_TAGS, RepositoryAction, RepositoryNote, Repositor
 use crate::digest::{Digest, Key};
 use crate::name::ImageName;
 use crate::platform::Platform;
+use crate::problem::{Label, Problem, Problems, Severity};
 
 /// The version of the plan's JSON.
 pub const FORMAT: u32 = 1;
@@ -57,6 +58,9 @@ pub struct Plan {
     #[schemars(with = "Vec<String>")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<ImageName>,
+    /// What `--set` gave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<SetValue>,
     /// The commit that was planned, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<Commit>,
@@ -75,6 +79,62 @@ pub struct Plan {
     /// Why `apply` would refuse this plan; empty if it would not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blockers: Vec<Blocker>,
+    /// What is odd in the manifest, the Dockerfiles and the contexts, and stops nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+}
+
+/// A value of `--set`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SetValue {
+    /// The var, or `args.` and the arg.
+    pub name: String,
+    /// The value; `null` where it is a secret: who applies the plan gives it again.
+    pub value: Option<String>,
+}
+
+/// Something odd that stops nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Warning {
+    /// Its kind, as the pages about problems name it.
+    pub code: String,
+    /// What is odd.
+    pub message: String,
+    /// Where, the most telling place first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Place {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1.
+    pub column: usize,
+}
+
+impl Warning {
+    /// The warnings among problems, in the order of their places.
+    pub fn of(problems: &Problems) -> Vec<Self> {
+        let place = |label: &Label| {
+            let (line, column) = label.location.line_column();
+            Place { file: label.location.source.name().to_owned(), line, column }
+        };
+        let warnings = problems.sorted().into_iter().filter(|problem| problem.severity == Severity::Warning);
+        let one = |problem: &Problem| Self {
+            code: problem.code.to_string(),
+            message: problem.message.clone(),
+            places: problem.labels.iter().map(place).collect(),
+            help: problem.help.clone(),
+        };
+        warnings.map(one).collect()
+    }
 }
 
 /// The commit that a plan was made on.

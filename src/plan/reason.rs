@@ -14,6 +14,8 @@ use crate::name::ImageName;
 pub enum Reason {
     /// No image of that name was published before.
     NeverPublished,
+    /// It is not published under its key, and it has no moving tag that would tell what was published before.
+    Untraced,
     /// The registries were not asked.
     NotAsked,
     /// It is published nowhere, because nothing is to be published: it is built where another image needs it.

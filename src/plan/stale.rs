@@ -17,6 +17,9 @@ pub enum Stale {
         /// Now.
         now: String,
     },
+    /// `--set` gives something else.
+    #[error("`--set {0}` is not as it was when it was made")]
+    Set(String),
     /// The plan's images are not the manifest's.
     #[error("`{0}` is in only one of the plan and the manifest")]
     Images(String),
@@ -49,6 +52,9 @@ pub fn stale(saved: &Plan, fresh: &Plan) -> Option<Stale> {
         return Some(Stale::Project { planned: project(saved), now: project(fresh) });
     }
     for (planned, now) in [(saved, fresh), (fresh, saved)] {
+        if let Some(lone) = planned.set.iter().find(|one| !now.set.contains(one)) {
+            return Some(Stale::Set(lone.name.clone()));
+        }
         if let Some(step) = planned.images.iter().find(|step| now.step(&step.name).is_none()) {
             return Some(Stale::Images(step.name.to_string()));
         }

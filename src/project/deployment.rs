@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::AwsLogin;
 use crate::platform::Platform;
 
 /// Something that runs an image.
@@ -11,8 +12,19 @@ pub struct Deployment {
     pub runner: Runner,
     /// The AWS region that it runs in.
     pub region: String,
-    /// The destination that it takes the image from: the first of `kind: ecr` in its region.
+    /// The destination that it takes the image from: the first of `kind: ecr` in its region, of its own account where there is one.
     pub source: usize,
+    /// Where it is, if the manifest says so; else it is where the registry of that destination is.
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// Another account than that of the registry, or another way to be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Who we are there.
+    pub login: AwsLogin,
+    /// The account's 12 digits.
+    pub account: String,
 }
 
 impl Deployment {

@@ -18,7 +18,7 @@ use indexmap::IndexMap;
 use crate::name::{ImageName, RegistryName};
 use crate::problem::{Location, Source};
 
-pub use deployment::{Architecture, CreateFunction, Deployment, FunctionAddress, Functions, Lambda, Runner};
+pub use deployment::{Architecture, CreateFunction, Deployment, Elsewhere, FunctionAddress, Functions, Lambda, Runner};
 pub use image::{ExecutorChoice, Image, Role};
 pub use inputs::{
     Arg, Context, ContextPart, Generated, Inputs, Label, Language, LanguageInputs, Modes, NamedContext, PackageName,
@@ -56,12 +56,27 @@ pub struct Project {
 }
 
 impl Project {
-    /// Who we are where a deployment of `image` runs: who we are at the registry that it takes the image from.
+    /// Who we are where a deployment of `image` runs: as the deployment says, else who we are at the registry that it takes the image from.
     pub fn login_of(&self, image: &Image, deployment: &Deployment) -> AwsLogin {
+        if let Some(elsewhere) = &deployment.elsewhere {
+            return elsewhere.login.clone();
+        }
         let destination = image.destinations.get(deployment.source);
         match destination.and_then(|destination| self.registries.get(&destination.registry)).map(|found| &found.kind) {
             Some(RegistryKind::Ecr { login, .. }) => login.clone(),
             _ => AwsLogin::default(),
+        }
+    }
+
+    /// The account where a deployment of `image` runs; `None` where nobody said it yet.
+    pub fn account_of<'a>(&'a self, image: &Image, deployment: &'a Deployment) -> Option<&'a str> {
+        if let Some(elsewhere) = &deployment.elsewhere {
+            return Some(&elsewhere.account);
+        }
+        let destination = image.destinations.get(deployment.source)?;
+        match &self.registries.get(&destination.registry)?.kind {
+            RegistryKind::Ecr { account, .. } => account.as_deref(),
+            _ => None,
         }
     }
 }

@@ -17,7 +17,7 @@ use super::RequestKind;
 use super::body::Payload;
 use super::call::{Call, Target};
 use super::challenge::{Challenge, Scope};
-use super::credentials::CredentialError;
+use super::credentials::{CredentialError, Need};
 use super::error::Error;
 use super::name::RepositoryName;
 use super::secret::{Credential, Secret};
@@ -54,7 +54,7 @@ impl Authorizer {
         let host = &call.repository.host;
         match self.challenge() {
             None => Ok(None),
-            Some(Challenge::Basic) => match transport.credentials.for_host(host, false).await? {
+            Some(Challenge::Basic) => match transport.credentials.for_host(host, Need::Request).await? {
                 Some(Credential::Password { username, password }) => Ok(Some(basic(&username, &password))),
                 Some(Credential::RegistryToken(token)) => bearer(host, token.expose()).map(Some),
                 Some(Credential::IdentityToken(_)) => Err(CredentialError::Other {
@@ -93,7 +93,7 @@ impl Authorizer {
         }
         match self.challenge() {
             Some(Challenge::Basic) if used.is_some() => {
-                transport.credentials.for_host(&call.repository.host, true).await?;
+                transport.credentials.for_host(&call.repository.host, Need::Another).await?;
             }
             Some(Challenge::Bearer { .. }) => {
                 let slot = self.slot(&call.scopes).await;
@@ -151,7 +151,7 @@ impl TokenService {
         let wrong = |why: String| Error::from(CredentialError::Other { host: host.clone(), why });
         let realm =
             Url::parse(&self.realm).map_err(|_| wrong(format!("its token service `{}` is no URL", self.realm)))?;
-        let credential = transport.credentials.for_host(host, false).await?;
+        let credential = transport.credentials.for_host(host, Need::Request).await?;
         if let Some(Credential::RegistryToken(token)) = &credential {
             return Ok(Token { header: bearer(host, token.expose())?, until: Instant::now() + DEFAULT_LIFE });
         }

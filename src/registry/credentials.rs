@@ -23,9 +23,18 @@ const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 /// Knows who we are for a host. Implemented by [`DockerCredentials`] and [`Anonymous`] here, and by the clouds' own logins.
 pub trait Credentials: Send + Sync {
     /// The credential for `host` (as in references: `docker.io`, `127.0.0.1:5000`); `None` is anonymous.
-    /// With `fresh` the one given before was refused: it must not be answered from memory.
-    fn for_host<'a>(&'a self, host: &'a str, fresh: bool)
-    -> BoxFuture<'a, Result<Option<Credential>, CredentialError>>;
+    fn for_host<'a>(&'a self, host: &'a str, need: Need) -> BoxFuture<'a, Result<Option<Credential>, CredentialError>>;
+}
+
+/// What a credential is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// For a request that is sent now: what is kept will do.
+    Request,
+    /// For somebody who keeps it for minutes, as a builder does for a build: it must not end soon.
+    Loan,
+    /// In place of one that was refused: it must not be answered from memory.
+    Another,
 }
 
 /// Nobody, everywhere.
@@ -33,7 +42,7 @@ pub trait Credentials: Send + Sync {
 pub struct Anonymous;
 
 impl Credentials for Anonymous {
-    fn for_host<'a>(&'a self, _: &'a str, _: bool) -> BoxFuture<'a, Result<Option<Credential>, CredentialError>> {
+    fn for_host<'a>(&'a self, _: &'a str, _: Need) -> BoxFuture<'a, Result<Option<Credential>, CredentialError>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 }
@@ -219,15 +228,11 @@ impl DockerCredentials {
 }
 
 impl Credentials for DockerCredentials {
-    fn for_host<'a>(
-        &'a self,
-        host: &'a str,
-        fresh: bool,
-    ) -> BoxFuture<'a, Result<Option<Credential>, CredentialError>> {
+    fn for_host<'a>(&'a self, host: &'a str, need: Need) -> BoxFuture<'a, Result<Option<Credential>, CredentialError>> {
         Box::pin(async move {
             let slot = Arc::clone(self.known.lock().await.entry(host.to_owned()).or_default());
             let mut known = slot.lock().await;
-            if let (Some(credential), false) = (&*known, fresh) {
+            if let (Some(credential), Need::Request | Need::Loan) = (&*known, need) {
                 return Ok(credential.clone());
             }
             let found = self.find(host).await?;
@@ -382,7 +387,7 @@ mod tests {
             ("e.example", None),
             ("f.example", None),
         ] {
-            assert_eq!(credentials.for_host(host, false).await.unwrap(), expected, "{host}");
+            assert_eq!(credentials.for_host(host, Need::Request).await.unwrap(), expected, "{host}");
         }
         assert!(!format!("{credentials:?}").contains("hunter2"));
     }
@@ -400,10 +405,10 @@ mod tests {
             ..DockerEnvironment::default()
         })
         .unwrap();
-        assert_eq!(credentials.for_host("a.example", false).await.unwrap(), password("ci", "x"));
-        assert_eq!(credentials.for_host("b.example", false).await.unwrap(), password("ada", "hunter2"));
+        assert_eq!(credentials.for_host("a.example", Need::Request).await.unwrap(), password("ci", "x"));
+        assert_eq!(credentials.for_host("b.example", Need::Request).await.unwrap(), password("ada", "hunter2"));
         let nothing = DockerCredentials::load(DockerEnvironment::default()).unwrap();
-        assert_eq!(nothing.for_host("a.example", false).await.unwrap(), None);
+        assert_eq!(nothing.for_host("a.example", Need::Request).await.unwrap(), None);
     }
 
     #[test]
@@ -428,19 +433,19 @@ mod tests {
         helper(&folder, "store", "echo 'credentials not found in native keychain'; exit 1");
         helper(&folder, "bad", "echo 'the keyring is locked' >&2; exit 1");
         helper(&folder, "token", r#"echo '{"Username":"<token>","Secret":"refresh"}'"#);
-        assert_eq!(credentials.for_host("own.example", false).await.unwrap(), password("own", "s"));
-        assert_eq!(credentials.for_host("own.example", false).await.unwrap(), password("own", "s"));
+        assert_eq!(credentials.for_host("own.example", Need::Request).await.unwrap(), password("own", "s"));
+        assert_eq!(credentials.for_host("own.example", Need::Request).await.unwrap(), password("own", "s"));
         let log = folder.path().join("docker-credential-own.log");
         assert_eq!(std::fs::read_to_string(&log).unwrap(), "own.example\n", "asked once");
-        credentials.for_host("own.example", true).await.unwrap();
+        credentials.for_host("own.example", Need::Another).await.unwrap();
         assert_eq!(std::fs::read_to_string(&log).unwrap().lines().count(), 2, "asked again when refused");
-        assert_eq!(credentials.for_host("file.example", false).await.unwrap(), password("ada", "hunter2"));
-        assert_eq!(credentials.for_host("nobody.example", false).await.unwrap(), None);
-        let token = credentials.for_host("token.example", false).await.unwrap();
+        assert_eq!(credentials.for_host("file.example", Need::Request).await.unwrap(), password("ada", "hunter2"));
+        assert_eq!(credentials.for_host("nobody.example", Need::Request).await.unwrap(), None);
+        let token = credentials.for_host("token.example", Need::Request).await.unwrap();
         assert_eq!(token, Some(Credential::IdentityToken(Secret::new("refresh"))));
-        let message = credentials.for_host("bad.example", false).await.unwrap_err().to_string();
+        let message = credentials.for_host("bad.example", Need::Request).await.unwrap_err().to_string();
         assert!(message.contains("docker-credential-bad") && message.contains("the keyring is locked"), "{message}");
-        let missing = credentials.for_host("gone.example", false).await.unwrap_err();
+        let missing = credentials.for_host("gone.example", Need::Request).await.unwrap_err();
         assert!(matches!(missing, CredentialError::NoHelper { .. }), "{missing}");
     }
 
@@ -450,7 +455,7 @@ mod tests {
         helper(&folder, "slow", "exec sleep 30");
         credentials.helper_timeout = Duration::from_millis(200);
         let started = std::time::Instant::now();
-        let error = credentials.for_host("slow.example", false).await.unwrap_err();
+        let error = credentials.for_host("slow.example", Need::Request).await.unwrap_err();
         assert!(matches!(error, CredentialError::Helper { .. }), "{error}");
         assert!(started.elapsed() < Duration::from_secs(5));
     }

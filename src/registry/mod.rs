@@ -61,7 +61,7 @@ pub use body::BlobSource;
 pub use client::{Client, Stored};
 pub use control::{Answer as ControlAnswer, Control, ControlError, Doomed, Held, TagDigests};
 pub use counters::{Counters, Counts, RequestKind};
-pub use credentials::{Anonymous, CredentialError, Credentials, DockerCredentials, DockerEnvironment};
+pub use credentials::{Anonymous, CredentialError, Credentials, DockerCredentials, DockerEnvironment, Need};
 pub use daemon::Daemon;
 pub use error::{Answer, AnswerError, Error, Request};
 pub use layout::Layout;

@@ -12,7 +12,10 @@ const SHOWN: usize = 5;
 /// What made the difference, and what each cause drags along. Empty where there is nothing that the table does not say.
 pub fn causes_text(causes: &Causes, style: Style, verbose: bool) -> String {
     let worth = |reason: &Reason| {
-        !matches!(reason, Reason::NeverPublished | Reason::NotAsked | Reason::NotPushed | Reason::NotNeeded)
+        !matches!(
+            reason,
+            Reason::NeverPublished | Reason::Untraced | Reason::NotAsked | Reason::NotPushed | Reason::NotNeeded
+        )
     };
     let roots: Vec<_> = causes.roots.iter().filter(|root| worth(&root.reason)).collect();
     if roots.is_empty() {

@@ -30,7 +30,8 @@ pub fn functions_text(plan: &Plan, style: Style, verbose: bool) -> String {
         let pad = " ".repeat(width.saturating_sub(function.function.width()));
         let why = why(function);
         let why = if why.is_empty() { String::new() } else { style.dim(&format!(" ({why})")) };
-        let place = style.dim(&format!("{} {}", function.service.as_str(), function.region));
+        let account = function.account.as_ref().map(|account| format!(" {account}")).unwrap_or_default();
+        let place = style.dim(&format!("{} {}{account}", function.service.as_str(), function.region));
         let _ = writeln!(text, "{word} {}{pad}  {place}  {}{why}", function.function, function.image);
     }
     text

@@ -4,10 +4,14 @@ use std::io::Write;
 
 use super::Reporter;
 use super::live::Live;
+use super::repositories::done_text;
 use super::style::Style;
 use super::words::{action_word, bytes};
-use crate::event::{Event, FunctionOutcome, FunctionReceipt, Kind, Outcome, Phase, Receipt, RunOutcome};
-use crate::plan::FunctionAction;
+use crate::event::{
+    Event, FunctionOutcome, FunctionReceipt, Kind, Outcome, Phase, Receipt, RepositoryOutcome, RepositoryReceipt,
+    RunOutcome,
+};
+use crate::plan::{FunctionAction, RepositoryAction};
 
 /// Shows a run.
 pub struct Human<W> {
@@ -73,6 +77,22 @@ impl<W: Write> Human<W> {
         self.finish(name, &text);
     }
 
+    fn repository(&mut self, done: &RepositoryReceipt) {
+        let (style, name) = (self.style, &done.reference);
+        let changes: String = done.changes.iter().map(|change| format!("\n  {}", done_text(change))).collect();
+        let text = match done.outcome {
+            RepositoryOutcome::Created => format!("{} {name} made{changes}", style.good("ok")),
+            RepositoryOutcome::Changed => format!("{} {name} changed{changes}", style.good("ok")),
+            RepositoryOutcome::Skipped => format!("{} {name}: interrupted before its turn", style.warn("skipped")),
+            RepositoryOutcome::Failed => {
+                let error = done.error.as_deref().unwrap_or("it is not known why");
+                let done = if changes.is_empty() { changes } else { format!("\n  what was done before:{changes}") };
+                format!("{} {}{done}", style.bad("failed"), indented(error).trim_start())
+            }
+        };
+        self.finish(name, &text);
+    }
+
     fn receipt(&mut self, receipt: &Receipt) {
         let count = |outcome| receipt.images.iter().filter(|image| image.outcome == outcome).count();
         let counted = [
@@ -97,8 +117,14 @@ impl<W: Write> Human<W> {
         let requests: u64 = receipt.requests.values().sum();
         let functions = functions_text(receipt);
         self.line(&format!("{head} {}{functions} ({requests} registry requests)", parts.join(", ")));
+        let lost = receipt.repositories.iter().any(|done| done.outcome == RepositoryOutcome::Failed);
         match receipt.outcome {
             RunOutcome::Succeeded => {}
+            RunOutcome::Failed if lost => {
+                self.line(
+                    "nothing was built: repositories come first; run the same command again to go on where it stopped",
+                );
+            }
             // Functions come last: where one fails, all tags have moved.
             RunOutcome::Failed if count(Outcome::Failed) == 0 && !receipt.functions.is_empty() => {
                 self.line("run the same command again for the functions that failed; `apply --rollback` puts all back");
@@ -150,6 +176,11 @@ impl<W: Write + Send> Reporter for Human<W> {
             Kind::RunStarted { build, copy, tag, keep, .. } => {
                 self.line(&format!("{build} to build, {copy} to copy, {tag} to tag, {keep} to keep"));
             }
+            Kind::RepositoryStarted { reference, action, .. } => {
+                let word = if *action == RepositoryAction::Create { "making it" } else { "changing it" };
+                self.state(reference, word, self.verbose);
+            }
+            Kind::RepositoryFinished { repository, .. } => self.repository(repository),
             Kind::StepStarted { image, action, .. } => {
                 self.state(image.as_str(), &format!("{} starts", action_word(*action)), false);
             }

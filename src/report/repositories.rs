@@ -34,29 +34,58 @@ pub fn repositories_text(steps: &[RepositoryStep], style: Style, verbose: bool) 
 /// One change.
 pub fn change_text(change: &RepositoryChange) -> String {
     match change {
-        RepositoryChange::Create { scan_on_push, immutable, except, encryption, tags } => {
-            let mut said = vec![format!("encrypted with {encryption}")];
-            if *scan_on_push {
-                said.push("scanned on push".to_owned());
-            }
-            if *immutable {
-                let but = if except.is_empty() { String::new() } else { format!(" but for {}", except.join(", ")) };
-                said.push(format!("tags do not move{but}"));
-            }
-            said.extend(tags.iter().map(|(name, value)| format!("{name}={value}")));
-            format!("create it: {}", said.join(", "))
-        }
+        RepositoryChange::Create { .. } => format!("create it: {}", settings_text(change)),
         RepositoryChange::CreatePublic { .. } => "create it, for everybody to read".to_owned(),
         RepositoryChange::Untagged { from: None, to, .. } => format!("let untagged images go after {to} days"),
         RepositoryChange::Untagged { from: Some(from), to, .. } => {
             format!("let untagged images go after {to} days in place of {from}")
         }
-        RepositoryChange::Pull { lambda, accounts, .. } => {
-            let service = lambda.then(|| "Lambda".to_owned());
-            let pullers: Vec<String> = service.into_iter().chain(accounts.iter().cloned()).collect();
-            format!("let {} pull", pullers.join(", "))
+        RepositoryChange::Pull { revoked, .. } => {
+            let pullers = pullers_of(change);
+            let granted = (!pullers.is_empty()).then(|| format!("let {} pull", pullers.join(", ")));
+            let taken = (!revoked.is_empty()).then(|| format!("let {} pull no more", revoked.join(", ")));
+            granted.into_iter().chain(taken).collect::<Vec<_>>().join("; ")
         }
     }
+}
+
+/// One change that was made.
+pub fn done_text(change: &RepositoryChange) -> String {
+    match change {
+        RepositoryChange::Create { .. } => format!("created: {}", settings_text(change)),
+        RepositoryChange::CreatePublic { .. } => "created, for everybody to read".to_owned(),
+        RepositoryChange::Untagged { to, .. } => format!("untagged images go after {to} days"),
+        RepositoryChange::Pull { revoked, .. } => {
+            let pullers = pullers_of(change);
+            let granted = (!pullers.is_empty()).then(|| format!("{} may pull", pullers.join(", ")));
+            let taken = (!revoked.is_empty()).then(|| format!("{} may pull no more", revoked.join(", ")));
+            granted.into_iter().chain(taken).collect::<Vec<_>>().join("; ")
+        }
+    }
+}
+
+/// Who is let in.
+fn pullers_of(change: &RepositoryChange) -> Vec<String> {
+    let RepositoryChange::Pull { lambda, accounts, .. } = change else { return Vec::new() };
+    let service = lambda.then(|| "Lambda".to_owned());
+    service.into_iter().chain(accounts.iter().cloned()).collect()
+}
+
+/// What a private repository is created with.
+fn settings_text(change: &RepositoryChange) -> String {
+    let RepositoryChange::Create { scan_on_push, immutable, except, encryption, tags } = change else {
+        return String::new();
+    };
+    let mut said = vec![format!("encrypted with {encryption}")];
+    if *scan_on_push {
+        said.push("scanned on push".to_owned());
+    }
+    if *immutable {
+        let but = if except.is_empty() { String::new() } else { format!(" but for {}", except.join(", ")) };
+        said.push(format!("tags do not move{but}"));
+    }
+    said.extend(tags.iter().map(|(name, value)| format!("{name}={value}")));
+    said.join(", ")
 }
 
 /// Something to know.
@@ -71,6 +100,11 @@ pub fn note_text(note: &RepositoryNote) -> String {
         }
         RepositoryNote::Hidden { what, why } => format!("its {what} could not be seen: {why}"),
         RepositoryNote::Strange { what } => format!("its {what} has a form that is not known; left as it is"),
+        RepositoryNote::ShutOut { account } => {
+            format!(
+                "its policy does not let the functions of {account} pull; `create` at the registry lets apply add that"
+            )
+        }
         RepositoryNote::Immovable { tag } => format!("`{tag}` has to move, and no tag moves there"),
         RepositoryNote::ManyTags { digest, tags } => {
             format!("{} would have {tags} tags; ECR allows 1,000", digest.short())

@@ -67,6 +67,7 @@ fn file_text(context: Option<&String>, path: &str, change: FileChange) -> String
 pub fn reason_text(reason: &Reason) -> String {
     match reason {
         Reason::NeverPublished => "never published".to_owned(),
+        Reason::Untraced => "not published under its key; it has no moving tag to tell what was before".to_owned(),
         Reason::NotAsked => "the registry was not asked".to_owned(),
         Reason::NotPushed => "not pushed anywhere; an image that is built needs it".to_owned(),
         Reason::NotNeeded => "nothing needs it".to_owned(),

@@ -1,6 +1,6 @@
 //! How many calls a run makes.
 
-use crate::deploying::is_read;
+use crate::media::is_read;
 use crate::moto::Moto;
 use crate::world::World;
 

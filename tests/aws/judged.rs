@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::deploying::{outcomes, receipt, tag};
+use crate::media::{outcomes, receipt, tag};
 use crate::moto::{Moto, python};
 use crate::world::World;
 

@@ -5,15 +5,19 @@
 mod clients;
 mod counts;
 mod deploying;
+mod engine;
 mod failures;
+mod hosts;
 mod interrupted;
 mod judged;
 mod made;
+mod media;
 mod moto;
 mod policies;
 mod publishing;
 #[path = "../support/real.rs"]
 mod real;
+mod repositories;
 mod runtimes;
 mod storage;
 mod world;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::deploying::{outcomes, receipt};
+use crate::media::{outcomes, receipt};
 use crate::moto::Moto;
 use crate::world::World;
 
@@ -111,6 +111,14 @@ fn the_policies_of_the_documentation_are_what_is_used() {
     }
     world.commit("a tag more");
     look(&world);
+    // Nobody is let in any more.
+    world.manifest(&world.registries(&more.replace(", allow: [\"210987654321\"]", "")), image);
+    look(&world);
+    world.clear();
+    world.run(&["apply"]).expect(0);
+    let last = used(&world);
+    assert!(last.is_subset(&allowed), "not in the policy of apply: {:?}", last.difference(&allowed));
+    applied.extend(last);
     assert_eq!(planned, plan, "the policy of plan allows what is not used");
     let idle: Vec<_> = apply.difference(&applied).collect();
     assert!(idle.is_empty(), "the policy of apply allows what is not used: {idle:?}");

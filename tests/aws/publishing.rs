@@ -55,20 +55,6 @@ fn a_first_apply_makes_repositories_and_a_second_one_only_looks() {
 }
 
 #[test]
-fn lambda_and_other_accounts_are_let_in_beside_statements_of_others() {
-    let world = World::new();
-    let more = ", create: { allow: [\"210987654321\"] }";
-    let image = "  api:\n    push: [{ registry: private, repository: api, tags: [latest] }]\n    deploy: [{ lambda: { function: api, region: us-east-1 } }]\n";
-    world.manifest(&world.registries(more), image);
-    world.run(&["plan"]).expect(0).says("let Lambda, 210987654321 pull");
-    let json = world.run(&["plan", "--json"]).expect(0);
-    let plan: Value = serde_json::from_str(&json.out).unwrap();
-    let step = &plan["repositories"][0];
-    assert_eq!((step["action"].as_str(), step["changes"][0]["kind"].as_str()), (Some("create"), Some("create")));
-    assert_eq!(step["changes"][1]["kind"], "pull");
-}
-
-#[test]
 fn rules_of_others_that_may_delete_what_runs_are_said() {
     let world = World::new();
     shop(&world, CREATE);

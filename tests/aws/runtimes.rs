@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::deploying::{is_read, outcomes, receipt, tag};
+use crate::media::{is_read, outcomes, receipt, tag};
 use crate::moto::Moto;
 use crate::world::World;
 

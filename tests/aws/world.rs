@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
@@ -37,11 +38,44 @@ impl Ran {
     }
 }
 
+/// How a server is started.
+#[derive(Default)]
+struct Way<'a> {
+    /// A folder with its certificate.
+    tls: Option<&'a Path>,
+    /// The file that takes the place of `/etc/hosts`.
+    hosts: Option<&'a Path>,
+    /// Who plays what it does not.
+    pass: Option<&'a str>,
+}
+
+/// A folder with an authority (`ca.crt`) and the certificate of a server for these names.
+fn certificates(names: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).current_dir(folder.path()).output();
+        let output = output.expect("openssl makes certificates: scripts/install-test-tools aws installs it");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    let authority = ["req", "-x509", "-days", "2", "-subj", "/CN=test", "-keyout", "ca.key", "-out", "ca.crt"];
+    openssl(&[&authority[..], &key[..]].concat());
+    let server = ["req", "-subj", "/CN=server", "-keyout", "server.key", "-out", "server.csr"];
+    openssl(&[&server[..], &key[..]].concat());
+    std::fs::write(folder.path().join("names"), format!("subjectAltName={names}")).unwrap();
+    let sign =
+        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt";
+    openssl(&sign.split(' ').collect::<Vec<_>>());
+    folder
+}
+
 /// A project in a folder of its own, and an AWS of its own.
 pub struct World {
     folder: tempfile::TempDir,
     server: Child,
     addresses: Value,
+    /// Whether the names of AWS mean the server: to the processes that [`command`](Self::command) starts, and to nobody else.
+    named: bool,
     /// Environment variables of the program; `None` takes one away.
     pub environment: BTreeMap<String, Option<String>>,
 }
@@ -61,37 +95,66 @@ impl World {
 
     /// With registries of `ACCOUNT/REGION`.
     pub fn with_registries(registries: &[&str]) -> Self {
-        Self::started(registries, None, None)
+        Self::started(registries, &Way::default())
     }
 
     /// The same; what the server does not play itself is passed to the one at this address.
     pub fn passing(registries: &[&str], url: &str) -> Self {
-        Self::started(registries, None, Some(url))
+        Self::started(registries, &Way { pass: Some(url), ..Way::default() })
     }
 
     /// Its registries speak TLS, with an authority of their own that the program is told about.
     pub fn with_tls() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let openssl = |arguments: &[&str]| {
-            let output = Command::new("openssl").args(arguments).current_dir(folder.path()).output();
-            let output = output.expect("openssl makes certificates: scripts/install-test-tools aws installs it");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        };
-        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-        let authority = ["req", "-x509", "-days", "2", "-subj", "/CN=test", "-keyout", "ca.key", "-out", "ca.crt"];
-        openssl(&[&authority[..], &key[..]].concat());
-        let server = ["req", "-subj", "/CN=127.0.0.1", "-keyout", "server.key", "-out", "server.csr"];
-        openssl(&[&server[..], &key[..]].concat());
-        std::fs::write(folder.path().join("names"), "subjectAltName=IP:127.0.0.1").unwrap();
-        let sign =
-            "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt";
-        openssl(&sign.split(' ').collect::<Vec<_>>());
-        let mut world = Self::started(&["123456789012/us-east-1"], Some(folder.path()), None);
-        let authority = std::fs::read_to_string(folder.path().join("ca.crt")).unwrap();
-        world.write("home/ca.crt", &authority);
-        let path = world.root().join("home/ca.crt").display().to_string();
-        world.environment.insert("SSL_CERT_FILE".to_owned(), Some(path));
+        let folder = certificates("IP:127.0.0.1");
+        let mut world = Self::started(&["123456789012/us-east-1"], &Way { tls: Some(folder.path()), ..Way::default() });
+        world.trust(folder.path());
         world
+    }
+
+    /// AWS at its own names, with TLS: nothing but the authority of its certificates is told to anybody. Needs root.
+    pub fn at_its_own_names(pass: &str) -> Self {
+        let folder = certificates(
+            "DNS:public.ecr.aws,DNS:*.amazonaws.com,DNS:*.us-east-1.amazonaws.com,DNS:*.ecr.us-east-1.amazonaws.com,\
+             DNS:api.ecr-public.us-east-1.amazonaws.com,DNS:*.dkr.ecr.us-east-1.amazonaws.com,DNS:*.s3.us-east-1.amazonaws.com",
+        );
+        let hosts = folder.path().join("hosts");
+        std::fs::write(&hosts, "127.0.0.1 localhost\n").unwrap();
+        let way = Way { tls: Some(folder.path()), hosts: Some(&hosts), pass: Some(pass) };
+        let mut world = Self::started(&["123456789012/us-east-1"], &way);
+        let names = world.addresses["hosts"].as_object().unwrap().iter();
+        let lines: String = names.map(|(name, address)| format!("{} {name}\n", address.as_str().unwrap())).collect();
+        // In place: the file is mounted by now.
+        std::fs::OpenOptions::new().append(true).open(&hosts).unwrap().write_all(lines.as_bytes()).unwrap();
+        world.trust(folder.path());
+        world.environment.insert("AWS_ENDPOINT_URL".to_owned(), None);
+        let authority = world.environment["SSL_CERT_FILE"].clone();
+        world.environment.insert("AWS_CA_BUNDLE".to_owned(), authority);
+        world
+    }
+
+    /// The program is told of the authority in this folder.
+    fn trust(&mut self, folder: &Path) {
+        let authority = std::fs::read_to_string(folder.join("ca.crt")).unwrap();
+        self.write("home/ca.crt", &authority);
+        let path = self.root().join("home/ca.crt").display().to_string();
+        self.environment.insert("SSL_CERT_FILE".to_owned(), Some(path));
+    }
+
+    /// A process in the project's folder, which knows the names of AWS as this world does.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = if self.named {
+            // A mount namespace begins in its own root: `env` goes where we are.
+            let mut command = Command::new("nsenter");
+            command
+                .args(["--mount", "--target", &self.server.id().to_string(), "env", "--chdir"])
+                .arg(self.root())
+                .arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command.current_dir(self.root());
+        command
     }
 
     /// A token for a login at the private registries, or at the public one.
@@ -100,14 +163,29 @@ impl World {
         answer["token"].as_str().unwrap().to_owned()
     }
 
-    fn started(registries: &[&str], tls: Option<&Path>, pass: Option<&str>) -> Self {
+    fn started(registries: &[&str], way: &Way<'_>) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/aws/server.py");
-        let mut command = Command::new("python3");
+        let mut command = match way.hosts {
+            None => Command::new("python3"),
+            Some(hosts) => {
+                // The names are of this process and of those that join it; each becomes the next, so that it is the one we know.
+                let mut command = Command::new("unshare");
+                let mount = "mount --bind \"$1\" /etc/hosts && exec python3 \"${@:2}\"";
+                command.args(["--mount", "--propagation", "private", "bash", "-c", mount, "bash"]).arg(hosts);
+                command
+            }
+        };
         command.arg(script).args(registries.iter().flat_map(|registry| ["--private", *registry]));
-        if let Some(folder) = tls {
+        if let Some(folder) = way.tls {
             command.arg("--tls").arg(folder);
         }
-        command.args(pass.into_iter().flat_map(|url| ["--pass", url]));
+        if way.hosts.is_some() {
+            // Addresses that no other test has: of those that run at once, each has a process or a number of its own.
+            static STARTED: AtomicU32 = AtomicU32::new(0);
+            let id = std::process::id() * 4 + STARTED.fetch_add(1, Ordering::Relaxed);
+            command.arg("--hosts").arg(format!("127.{}.{}", 64 + (id >> 8) % 128, id % 256));
+        }
+        command.args(way.pass.into_iter().flat_map(|url| ["--pass", url]));
         let mut server = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -116,7 +194,8 @@ impl World {
         let mut line = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let addresses = serde_json::from_str(&line).expect("the server says where it is");
-        let world = Self { folder: tempfile::tempdir().unwrap(), server, addresses, environment: BTreeMap::new() };
+        let folder = tempfile::tempdir().unwrap();
+        let world = Self { folder, server, addresses, named: way.hosts.is_some(), environment: BTreeMap::new() };
         world.write("Dockerfile", "FROM scratch\nARG WHO=nobody\nCOPY a.txt /\n");
         world.write("a.txt", "one");
         world.write(".gitignore", ".orchestrate\nhome\n");
@@ -175,10 +254,10 @@ impl World {
         self.addresses["control"].as_str().unwrap()
     }
 
-    /// The program in this world, not yet running.
-    pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orchestrate"));
-        command.args(arguments).current_dir(self.root()).env_clear();
+    /// Our program in this world, not yet running.
+    pub fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_orchestrate"));
+        command.args(arguments).env_clear();
         for name in ["PATH", "TMPDIR"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
@@ -202,7 +281,7 @@ impl World {
 
     /// Runs the program.
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        let output = self.command(arguments).output().unwrap();
+        let output = self.program(arguments).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let ran =
             Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) };

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::apply::ChangeRepository;
 use crate::cli::exit::Failure;
 use crate::functions::{Absent, Functions};
-use crate::plan::{AskRepository, RepositoryStep, SeenRepositories};
+use crate::plan::{AskRepository, SeenRepositories};
 use crate::project::{Project, RegistryKind};
-use crate::registry::{Control, Credentials};
+use crate::registry::{Control, ControlError, Credentials};
 use crate::report::{Check, Health};
 
 /// No AWS.
@@ -72,11 +73,9 @@ impl Cloud {
     }
 
     /// Nothing can be done.
-    ///
-    /// # Errors
-    /// Always.
-    pub async fn establish(&self, _: &Project, _: &RepositoryStep) -> Result<(), Failure> {
-        Err(absent())
+    pub fn change_repository(&self, _: &Project) -> ChangeRepository {
+        let refused = || ControlError { what: ABSENT.to_owned(), help: Some(INSTALL.to_owned()) };
+        Box::new(move |_, _| Box::pin(std::future::ready(Err(refused()))))
     }
 
     /// There are none.
@@ -85,9 +84,9 @@ impl Cloud {
     }
 }
 
+const ABSENT: &str = "this orchestrate was built without AWS";
+const INSTALL: &str = "install one that has the feature `aws`, which is on by default";
+
 fn absent() -> Failure {
-    Failure::surroundings(
-        "this orchestrate was built without AWS",
-        Some("install one that has the feature `aws`, which is on by default".to_owned()),
-    )
+    Failure::surroundings(ABSENT, Some(INSTALL.to_owned()))
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 
+use crate::apply::ChangeRepository;
 use crate::aws::{
     Aws, AwsCredentials, AwsFunctions, Ecr, EcrControl, EcrHost, EcrPublic, EcrPublicControl, Error, PUBLIC_HOST,
 };
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::Failure;
 use crate::functions::Functions;
-use crate::plan::{AskRepository, RepositoryStep, SeenRepositories};
-use crate::project::{AwsLogin, Project, Registry, RegistryKind};
-use crate::registry::{Control, Credentials};
+use crate::plan::{AskRepository, RepositoryChange, RepositoryStep, SeenRepositories};
+use crate::project::{AwsLogin, Deployment, Elsewhere, Located, Project, Registry, RegistryKind};
+use crate::registry::{Control, ControlError, Credentials};
 use crate::report::{Check, Health};
 
 /// AWS: nothing is read or asked before it is needed.
@@ -42,13 +43,17 @@ impl Cloud {
         session.identity("").await.map(|identity| identity.account.clone()).map_err(failure)
     }
 
-    /// Whether we are who the registries of these manifests expect: asked once for each login, before anything is touched.
+    /// Whether we are who the registries and the functions of these manifests expect: asked once for each login, before anything is
+    /// touched.
     ///
     /// # Errors
     /// There are no credentials, they are no longer good, or they are of another account.
     pub async fn verify(&self, projects: &[&Project]) -> Result<(), Failure> {
         for registry in projects.iter().flat_map(|project| project.registries.values()) {
             self.verify_one(registry).await?;
+        }
+        for (deployment, elsewhere) in projects.iter().flat_map(|project| elsewhere(project)) {
+            self.verify_function(deployment, elsewhere).await?;
         }
         Ok(())
     }
@@ -63,6 +68,24 @@ impl Cloud {
             return Err(other_account(registry, account, login, &identity.account));
         }
         Ok(())
+    }
+
+    async fn verify_function(&self, deployment: &Located<Deployment>, elsewhere: &Elsewhere) -> Result<(), Failure> {
+        let session = self.aws.session(&elsewhere.login).await.map_err(failure)?;
+        let identity = session.identity(&deployment.value.region).await.map_err(failure)?;
+        if identity.account == elsewhere.account {
+            return Ok(());
+        }
+        let (account, found) = (&elsewhere.account, &identity.account);
+        Err(Failure::surroundings(
+            format!(
+                "`{}` ({}) runs in the account {account}, but {} {found}; nothing was touched",
+                deployment.value.described(),
+                deployment.location,
+                are_of(&elsewhere.login)
+            ),
+            Some(format!("log in to {account} (AWS_PROFILE), or name a `profile` or `role` of it beside the function")),
+        ))
     }
 
     /// The credentials of Docker, and logins of our own at registries of AWS.
@@ -121,6 +144,24 @@ impl Cloud {
                 },
             });
         }
+        for (deployment, elsewhere) in elsewhere(project) {
+            let said = deployment.value.described();
+            let found = self.aws.session(&elsewhere.login).await.map_err(failure);
+            let found = match found {
+                Ok(session) => session.identity(&deployment.value.region).await.map_err(failure).cloned(),
+                Err(failed) => Err(failed),
+            };
+            let checked = match (found, self.verify_function(deployment, elsewhere).await) {
+                (Ok(identity), Ok(())) if seen.insert((&elsewhere.login, identity.arn.clone())) => {
+                    Check::new("credentials", &said, Health::Good, format!("{} ({})", identity.arn, elsewhere.login))
+                }
+                (Err(Failure::Message { message, help, .. }), _) | (_, Err(Failure::Message { message, help, .. })) => {
+                    Check::new("credentials", &said, Health::Bad, message).help(help)
+                }
+                _ => continue,
+            };
+            checks.push(checked);
+        }
         if let Some(ahead) = self.aws.calls().ahead() {
             let (health, help) = match ahead.abs() {
                 0..60 => (Health::Good, None),
@@ -157,22 +198,25 @@ impl Cloud {
         Ok(seen.into_iter().flatten().collect())
     }
 
-    /// Creates and changes the repositories of a plan.
-    ///
-    /// # Errors
-    /// AWS refuses; what was done by then is done.
-    pub async fn establish(&self, project: &Project, step: &RepositoryStep) -> Result<(), Failure> {
-        let done = async {
-            match self.registry(project, &step.registry).await? {
-                Some(Api::Private(ecr)) => ecr.establish(step).await,
-                Some(Api::Public(ecr)) => ecr.establish(step).await,
-                None => Ok(()),
-            }
-        };
-        done.await.map_err(|error| Failure::Message {
-            exit: Exit::Failed,
-            message: format!("{}: {error}", step.reference),
-            help: error.help(),
+    /// What makes and sets the repositories of a project.
+    pub fn change_repository(&self, project: &Project) -> ChangeRepository {
+        let (cloud, project) = (self.clone(), Arc::new(project.clone()));
+        Box::new(move |step, change| {
+            let (cloud, project) = (cloud.clone(), Arc::clone(&project));
+            Box::pin(async move { cloud.change(&project, step, change).await })
+        })
+    }
+
+    async fn change(
+        &self,
+        project: &Project,
+        step: &RepositoryStep,
+        change: &RepositoryChange,
+    ) -> Result<(), ControlError> {
+        Ok(match self.registry(project, &step.registry).await? {
+            Some(Api::Private(ecr)) => ecr.change(&step.repository, change).await?,
+            Some(Api::Public(ecr)) => ecr.change(&step.repository, change).await?,
+            None => {}
         })
     }
 
@@ -211,12 +255,25 @@ fn hosts<'a>(projects: &[&'a Project]) -> BTreeMap<String, &'a AwsLogin> {
     of_aws.collect()
 }
 
+/// The deployments of a project that say where they run.
+fn elsewhere(project: &Project) -> impl Iterator<Item = (&Located<Deployment>, &Elsewhere)> {
+    let deployments = project.images.values().flat_map(|image| &image.deploy);
+    deployments.filter_map(|deployment| Some((deployment, deployment.value.elsewhere.as_ref()?)))
+}
+
+/// `the role ... is of`, `the credentials in force are of`.
+fn are_of(login: &AwsLogin) -> String {
+    let verb = if *login == AwsLogin::default() { "are" } else { "is" };
+    format!("{login} {verb} of")
+}
+
 fn other_account(registry: &Registry, wanted: &str, login: &AwsLogin, found: &str) -> Failure {
     let name = &registry.name;
     Failure::surroundings(
         format!(
-            "the registry `{name}` ({place}) is of the account {wanted}, but {login} are of {found}; nothing was touched",
-            place = registry.location
+            "the registry `{name}` ({place}) is of the account {wanted}, but {are_of} {found}; nothing was touched",
+            place = registry.location,
+            are_of = are_of(login)
         ),
         Some(format!(
             "log in to {wanted} (AWS_PROFILE), or name a `profile` or `role` of it at `{name}`; `cross_account: true` there says that its \

@@ -1,7 +1,6 @@
 //! `orchestrate apply`.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -12,8 +11,10 @@ use crate::apply::{Builder, Events, Options, Rules, Work, run};
 use crate::cli::args::{ApplyArguments, Choose};
 use crate::cli::build_folder::BuildFolder;
 use crate::cli::dates::now;
+use crate::cli::event_log;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::pins::LOCK;
+use crate::cli::set;
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
 use crate::event::{Receipt, RunOutcome};
@@ -21,8 +22,8 @@ use crate::exec::assemble::Cache;
 use crate::fingerprint::day_of;
 use crate::plan::{Action, Executor, Plan, Reason, TagMove, stale};
 use crate::project::RegistryKind;
-use crate::registry::ContentStore;
-use crate::report::{Failures, Human, JsonLines, Reporter, change_text, plan_text};
+use crate::registry::{ContentStore, Need};
+use crate::report::{Failures, Human, JsonLines, Reporter, plan_text};
 
 /// Builds, publishes and tags what the plan says.
 pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Exit, Failure> {
@@ -36,7 +37,7 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
     let outputs = arguments.plan.iter().chain(&arguments.receipt).map(|path| path.display().to_string());
     let outputs: Vec<String> = outputs.collect();
     let choose = chosen(&arguments.choose, saved.as_ref());
-    let settings = &saved.as_ref().map_or_else(|| settings.clone(), |saved| as_saved(settings, saved));
+    let settings = &saved.as_ref().map_or_else(|| Ok(settings.clone()), |saved| as_saved(settings, saved))?;
     let planned = make_sound_plan(settings, &choose, &outputs).await?;
     if let Some(why) = saved.as_ref().and_then(|saved| stale(saved, &planned.plan)) {
         return Err(Failure::Message {
@@ -56,9 +57,6 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
         logged_in(&planned).await?;
     }
     write_lock(&planned)?;
-    if !arguments.no_push {
-        establish(&planned, settings).await?;
-    }
     let receipt = conduct(planned, settings, arguments).await?;
     if let Some(path) = &arguments.receipt {
         write_whole(path, receipt_json(&receipt).as_bytes())?;
@@ -88,23 +86,10 @@ async fn logged_in(planned: &Planned) -> Result<(), Failure> {
         let Some(host) = registry.host().filter(|_| of_aws && registries.contains(registry.name.as_str())) else {
             continue;
         };
-        let found = planned.registries.credentials.for_host(&host, false).await;
+        let found = planned.registries.credentials.for_host(&host, Need::Request).await;
         if found.map_err(|error| Failure::surroundings(error.to_string(), error.help()))?.is_none() {
             let help = "log in to AWS (`aws sso login`, AWS_PROFILE), or at the registry (`docker login`)";
             return Err(Failure::surroundings(format!("there is no login for `{host}`"), Some(help.to_owned())));
-        }
-    }
-    Ok(())
-}
-
-/// Repositories are there before the first push.
-async fn establish(planned: &Planned, settings: &Settings) -> Result<(), Failure> {
-    for step in planned.plan.repositories.iter().filter(|step| !step.changes.is_empty()) {
-        settings.cloud.establish(&planned.loaded.project, step).await?;
-        if !settings.quiet && !settings.json {
-            for change in &step.changes {
-                eprint(&format!("{}: {}\n", step.reference, change_text(change)));
-            }
         }
     }
     Ok(())
@@ -124,14 +109,15 @@ pub fn receipt_json(receipt: &Receipt) -> String {
     text
 }
 
-/// The profile and the images are those of the saved plan, where the command line names none.
-fn as_saved(settings: &Settings, saved: &Plan) -> Settings {
+/// The profile, the images and the values of `--set` are those of the saved plan, where the command line names none.
+fn as_saved(settings: &Settings, saved: &Plan) -> Result<Settings, Failure> {
     let mut settings = settings.clone();
     settings.profile = settings.profile.or_else(|| saved.profile.clone());
     if settings.only.is_empty() {
         settings.only = saved.only.iter().map(ToString::to_string).collect();
     }
-    settings
+    settings.set = set::given_again(&saved.set, &settings.set)?;
+    Ok(settings)
 }
 
 /// What the command line asks for, and what the saved plan was made with.
@@ -192,6 +178,7 @@ pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArg
         cache: Arc::new(Cache::in_folder(state.join("cache").join("assemble"))),
         root: loaded.workspace.root().to_owned(),
         sources,
+        change_repository: settings.cloud.change_repository(&loaded.project),
         functions: settings.cloud.functions(),
         history: Arc::new(history),
         calls: {
@@ -246,9 +233,9 @@ pub async fn interrupt(cancel: CancellationToken) {
 }
 
 pub fn reporters(settings: &Settings, state: &std::path::Path) -> Result<Vec<Box<dyn Reporter>>, Failure> {
-    let log: PathBuf = state.join("events.jsonl");
-    let file = std::fs::File::create(&log)
-        .map_err(|error| Failure::surroundings(format!("cannot write `{}`: {error}", log.display()), None))?;
+    let file = event_log::create(state).map_err(|error| {
+        Failure::surroundings(format!("cannot write the events of the run to `{}`: {error}", state.display()), None)
+    })?;
     let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(JsonLines(file))];
     if settings.json {
         reporters.push(Box::new(JsonLines(Stdout)));

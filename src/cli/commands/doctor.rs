@@ -13,7 +13,7 @@ use crate::cli::print;
 use crate::cli::settings::Settings;
 use crate::plan::{RepositoryAction, RepositoryNote, RepositoryStep};
 use crate::project::{ExecutorChoice, Project, RegistryKind};
-use crate::registry::Anonymous;
+use crate::registry::{Anonymous, Need};
 use crate::report::{Check, Health, change_text, checks_json, checks_text, note_text};
 
 /// Looks at everything that an apply would need; changes nothing.
@@ -80,7 +80,7 @@ async fn registries(planned: &Planned, checks: &mut Vec<Check>) {
             checks.push(Check::new("registry", name, Health::Good, "it can be read"));
             continue;
         };
-        checks.push(match planned.registries.credentials.for_host(&host, false).await {
+        checks.push(match planned.registries.credentials.for_host(&host, Need::Request).await {
             Ok(Some(_)) => {
                 Check::new("registry", name, Health::Good, format!("`{host}` answers, and there is a login"))
             }

@@ -21,6 +21,8 @@ mod prune;
 #[cfg(test)]
 mod publication_tests;
 mod rollback;
+#[cfg(test)]
+mod saved_tests;
 mod show;
 mod sizes;
 #[cfg(test)]

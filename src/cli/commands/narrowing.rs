@@ -119,6 +119,8 @@ async fn compared(settings: &Settings, builder: &BuilderArguments, image: &str) 
         cache: Arc::new(Cache::in_folder(state.join("cache").join("assemble"))),
         root,
         sources: Sources::default(),
+        // Nothing is published, so none has to be there.
+        change_repository: Box::new(|_, _| Box::pin(std::future::ready(Ok(())))),
         functions: settings.cloud.functions(),
         history: Arc::default(),
         calls: Box::new(BTreeMap::new),

@@ -11,10 +11,11 @@ use crate::cli::load::{Loaded, load};
 use crate::cli::prepare::{Prepared, prepare};
 use crate::cli::promotion::{Promotion, repositories};
 use crate::cli::registries::Registries;
+use crate::cli::set;
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print, show_problems};
 use crate::name::ImageName;
-use crate::plan::{Action, Choices, Commit, Facts, Plan, decide_repositories, repositories_to_ask, wanted};
+use crate::plan::{Action, Choices, Commit, Facts, Plan, Warning, decide_repositories, repositories_to_ask, wanted};
 use crate::report::plan_text;
 use crate::workspace::History;
 
@@ -136,6 +137,7 @@ async fn planned(
     let commit = loaded.git.as_ref().map(|git| Commit { id: git.commit.clone(), time: git.time, dirty });
     let from = choose.from.clone();
     let choices = Choices {
+        set: set::kept(&settings.set, &loaded.project),
         commit,
         allow_dirty: choose.allow_dirty,
         rebuild,
@@ -178,6 +180,6 @@ async fn planned(
     let asks = if settings.offline { Vec::new() } else { repositories_to_ask(&loaded.project, &plan.images) };
     let seen = settings.cloud.look(&loaded.project, &asks).await?;
     let found = decide_repositories(&loaded.project, &plan.images, &seen);
-    let plan = plan.with_repositories(found);
+    let plan = Plan { warnings: Warning::of(&warnings), ..plan.with_repositories(found) };
     Ok(Planned { plan, prepared, registries, repositories, sources, history, loaded })
 }

@@ -75,14 +75,14 @@ pub async fn prune(settings: &Settings, arguments: &PruneArguments) -> Result<Ex
 /// # Errors
 /// A service that cannot be asked: nobody knows then what may go.
 async fn used(settings: &Settings, project: &Project) -> Result<Vec<InUse>, Failure> {
-    let places: BTreeSet<(&AwsLogin, &str)> = project
-        .registries
-        .values()
-        .filter_map(|registry| match &registry.kind {
-            RegistryKind::Ecr { region, login, .. } => Some((login, region.as_str())),
-            _ => None,
-        })
-        .collect();
+    let registries = project.registries.values().filter_map(|registry| match &registry.kind {
+        RegistryKind::Ecr { region, login, .. } => Some((login, region.as_str())),
+        _ => None,
+    });
+    let deployments = project.images.values().flat_map(|image| &image.deploy).map(|deployment| &deployment.value);
+    let elsewhere =
+        deployments.filter_map(|deployment| Some((&deployment.elsewhere.as_ref()?.login, deployment.region.as_str())));
+    let places: BTreeSet<(&AwsLogin, &str)> = registries.chain(elsewhere).collect();
     let functions = settings.cloud.functions();
     let mut used = Vec::new();
     for (login, region) in places {

@@ -97,6 +97,15 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    /// Whether a registry of AWS may have refused the builder's login because its time was over. To a HEAD it gives no reason.
+    ///
+    /// Source: docs.aws.amazon.com/AmazonECR/latest/userguide/common-errors-docker.html.
+    pub fn is_expired_login(&self) -> bool {
+        let Self::Failed { message, .. } = self else { return false };
+        let of_aws = [".dkr.ecr.", "public.ecr.aws"].iter().any(|host| message.contains(host));
+        of_aws && (message.contains("authorization token has expired") || message.contains("403 Forbidden"))
+    }
+
     /// What the reader can do about it.
     pub fn help(&self) -> Option<&str> {
         match self {
@@ -188,6 +197,22 @@ mod tests {
     use bollard_buildkit_proto::google::protobuf::Any;
 
     use super::*;
+
+    #[test]
+    fn a_login_that_ended_is_told_from_other_refusals() {
+        let ended = |message: &str| {
+            let message = message.to_owned();
+            BuildError::Failed { message, vertex: None, location: None, log_tail: Vec::new() }.is_expired_login()
+        };
+        let host = "https://123456789012.dkr.ecr.us-east-1.amazonaws.com/v2/base";
+        let denied = "denied: Your authorization token has expired. Reauthenticate and try again.";
+        assert!(ended(&format!(
+            "unexpected status code {host}/blobs/sha256:1: 403 Forbidden - Server message: {denied}"
+        )));
+        assert!(ended(&format!("unexpected status from HEAD request to {host}/manifests/one: 403 Forbidden")));
+        assert!(!ended("https://example.com/v2/base: 403 Forbidden"));
+        assert!(!ended(&format!("{host}/manifests/one: not found")));
+    }
 
     fn status(details: &[(&str, &str)]) -> tonic::Status {
         let any = |(type_url, value): &(&str, &str)| Any {

@@ -50,6 +50,15 @@ pub struct LambdaDecl {
     /// The region; that of the image's first destination of `kind: ecr` unless given.
     #[serde(default)]
     pub region: Option<Scalar>,
+    /// The 12 digits of its account, where that is another than the registry's.
+    #[serde(default)]
+    pub account: Option<Scalar>,
+    /// A profile of `~/.aws/config` of that account, in place of the credentials in force.
+    #[serde(default)]
+    pub profile: Option<Scalar>,
+    /// The ARN of a role of that account, to assume there.
+    #[serde(default)]
+    pub role: Option<Scalar>,
     /// Publish a version whenever the code changes.
     #[serde(default)]
     pub publish: Option<Template<bool>>,

@@ -103,7 +103,7 @@ fn tag_conflicts(project: &Project, renderer: &mut Renderer) {
 }
 
 /// Whether the name of an arg says that its value is a secret.
-pub(super) fn looks_secret(name: &str) -> bool {
+pub fn looks_secret(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     let words: Vec<&str> = upper.split(['_', '-', '.']).collect();
     let alone =
@@ -136,11 +136,12 @@ pub(crate) fn is_public(project: &Project, destination: &Destination) -> bool {
 
 /// Two images for one function: whichever came last would run.
 fn function_conflicts(project: &Project, renderer: &mut Renderer) {
-    let mut claims: BTreeMap<(&str, &str, String), (&ImageName, &Location)> = BTreeMap::new();
+    let mut claims: BTreeMap<(&str, &str, Option<&str>, String), (&ImageName, &Location)> = BTreeMap::new();
     for image in project.images.values() {
         for deployment in &image.deploy {
             for (kind, name) in names(&deployment.value.runner) {
-                let claim = (kind, deployment.value.region.as_str(), name.clone());
+                let account = project.account_of(image, &deployment.value);
+                let claim = (kind, deployment.value.region.as_str(), account, name.clone());
                 let first = claims.entry(claim).or_insert((&image.name, &deployment.location));
                 if first.0 == &image.name {
                     continue;

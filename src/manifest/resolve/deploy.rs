@@ -1,12 +1,13 @@
 //! `deploy:`: what runs an image, and whether it can.
 
-use super::{read, registries::Registries};
+use super::read;
+use super::registries::{ACCOUNT_HELP, Registries, is_account, login};
 use crate::manifest::node::Node;
 use crate::manifest::render::Renderer;
 use crate::problem::{Code, Problem};
 use crate::project::{
-    Architecture, Compression, CreateFunction, Deployment, FunctionAddress, Functions, Image, Lambda, Located,
-    RegistryKind, Runner,
+    Architecture, AwsLogin, Compression, CreateFunction, Deployment, Elsewhere, FunctionAddress, Functions, Image,
+    Lambda, Located, RegistryKind, Runner,
 };
 
 /// The longest call that Lambda allows, in seconds, and the bounds of its memory in MB.
@@ -53,30 +54,74 @@ fn deployment(
         );
     }
     let region = node.get("region").and_then(Node::text).map(str::to_owned);
-    let (region, source) = source(&runner, region, image, registries, &location, renderer)?;
-    let value = Deployment { runner, region, source };
+    let elsewhere = elsewhere(node, renderer);
+    let wanted = Wanted { region, account: elsewhere.as_ref().map(|elsewhere| elsewhere.account.as_str()) };
+    let (region, source) = source(&runner, &wanted, image, registries, &location, renderer)?;
+    let value = Deployment { runner, region, source, elsewhere };
     (renderer.errors() == errors).then_some(Located { value, location })
 }
 
-/// The region, and the destination in it: AWS takes images from the private ECR of the region alone.
+/// Where a function is that does not go by its registry.
+fn elsewhere(node: &Node, renderer: &mut Renderer) -> Option<Elsewhere> {
+    let login = login(node, renderer);
+    let of_role = login.role.as_deref().and_then(|role| role.split(':').nth(4)).map(str::to_owned);
+    let place = node.get("account").filter(|place| place.text().is_some_and(|text| !text.is_empty()));
+    let written = place.and_then(|place| Some((place, place.text()?.to_owned())));
+    match (written, of_role) {
+        (Some((place, account)), _) if !is_account(&account) => {
+            let message = format!("`{account}` is not an AWS account");
+            read::invalid(place, &message, Some(ACCOUNT_HELP), renderer);
+            None
+        }
+        (Some((place, account)), Some(of_role)) if account != of_role => {
+            let message = format!("the role is of the account {of_role}, not of {account}");
+            read::invalid(place, &message, Some("leave `account` out: the role says it"), renderer);
+            None
+        }
+        (Some((_, account)), _) | (None, Some(account)) => Some(Elsewhere { login, account }),
+        (None, None) => {
+            if let (Some(place), true) = (node.get("profile"), login != AwsLogin::default()) {
+                let help = "write `account:` beside it: the manifest is resolved before that profile is asked";
+                read::invalid(place, "a function with a `profile` needs its `account`", Some(help), renderer);
+            }
+            None
+        }
+    }
+}
+
+/// Where an image has to be for a function.
+struct Wanted<'a> {
+    region: Option<String>,
+    account: Option<&'a str>,
+}
+
+/// The region, and the destination in it: AWS takes images from the private ECR of the region alone. One of the function's own account
+/// comes first.
 fn source(
     runner: &Runner,
-    wanted: Option<String>,
+    wanted: &Wanted<'_>,
     image: &Image,
     registries: &Registries,
     location: &crate::problem::Location,
     renderer: &mut Renderer,
 ) -> Option<(String, usize)> {
-    let served = image.destinations.iter().enumerate().find_map(|(index, destination)| {
-        match &registries.declared.get(&destination.registry)?.kind {
-            RegistryKind::Ecr { region, .. } if wanted.as_ref().is_none_or(|wanted| wanted == region) => {
-                Some((region.clone(), index))
+    let destinations = image.destinations.iter().enumerate();
+    let mut serving =
+        destinations.filter_map(|(index, destination)| match &registries.declared.get(&destination.registry)?.kind {
+            RegistryKind::Ecr { region, account, .. }
+                if wanted.region.as_ref().is_none_or(|wanted| wanted == region) =>
+            {
+                Some((region.clone(), index, account.as_deref()))
             }
             _ => None,
-        }
-    });
+        });
+    let first = serving.next();
+    let own = wanted
+        .account
+        .and_then(|account| first.clone().into_iter().chain(serving).find(|(_, _, found)| *found == Some(account)));
+    let served = own.or(first).map(|(region, index, _)| (region, index));
     if served.is_none() {
-        let place = wanted.map_or_else(|| "its region".to_owned(), |region| format!("`{region}`"));
+        let place = wanted.region.as_ref().map_or_else(|| "its region".to_owned(), |region| format!("`{region}`"));
         let what = match runner {
             Runner::Lambda(lambda) => format!("the function `{}`", lambda.functions.described()),
             Runner::AgentCore(runtime) => format!("the runtime `{runtime}`"),

@@ -9,6 +9,7 @@ mod read;
 mod recipe;
 mod registries;
 
+pub use checks::looks_secret;
 pub(crate) use registries::forget_old_kinds;
 
 use std::collections::BTreeMap;

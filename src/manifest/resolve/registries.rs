@@ -181,8 +181,8 @@ fn kind_of(kind: &str, node: &Node, choices: &Choices, renderer: &mut Renderer) 
     })
 }
 
-/// Who we are at a registry of AWS.
-fn login(node: &Node, renderer: &mut Renderer) -> AwsLogin {
+/// Who we are at a registry of AWS, or where a function is.
+pub(super) fn login(node: &Node, renderer: &mut Renderer) -> AwsLogin {
     let text = |key: &str| node.get(key).and_then(Node::text).filter(|text| !text.is_empty()).map(str::to_owned);
     let login = AwsLogin { profile: text("profile"), role: text("role") };
     if let (Some(place), Some(role)) = (node.get("role"), &login.role) {
@@ -235,9 +235,9 @@ fn create_of(kind: &str, node: &Node, renderer: &mut Renderer) -> Option<CreateR
     })
 }
 
-const ACCOUNT_HELP: &str = "an AWS account is a number of 12 digits; write it in quotes if it begins with 0";
+pub(super) const ACCOUNT_HELP: &str = "an AWS account is a number of 12 digits; write it in quotes if it begins with 0";
 
-fn is_account(text: &str) -> bool {
+pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

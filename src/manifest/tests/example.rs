@@ -39,7 +39,10 @@ fn five_lambdas_and_two_bases() {
     );
     let functions = Functions::Named(vec!["AiSocialMediaThumb".to_owned()]);
     let runner = Runner::Lambda(Lambda { functions, publish: false, alias: None, create: None });
-    assert_eq!(thumb.deploy[0].value, Deployment { runner, region: "us-east-1".to_owned(), source: 0 });
+    assert_eq!(
+        thumb.deploy[0].value,
+        Deployment { runner, region: "us-east-1".to_owned(), source: 0, elsewhere: None }
+    );
     let label = image(&project, "label");
     assert_eq!(label.role, Role::Base);
     assert_eq!(arg(label, "BASE_IMAGE"), "<dynamo>");

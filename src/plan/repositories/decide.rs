@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lifecycle::{dangers, with_untagged};
 use super::model::{RepositoryAction, RepositoryChange, RepositoryNote, RepositoryStep};
-use super::policy::{Pullers, with_pullers};
+use super::policy::{Pullers, shut_out, with_pullers};
 use super::seen::{AskRepository, Seen, SeenRepositories, SeenRepository, SeenSettings};
 use crate::plan::decide::reference_of;
 use crate::plan::model::{Action, Publication, Step};
-use crate::project::{CreateRepository, Destination, Keep, Project, Registry, RegistryKind, Runner};
+use crate::project::{CreateRepository, Destination, Image, Keep, Project, Registry, RegistryKind, Runner};
 
 /// ECR allows an image this many tags.
 ///
@@ -21,8 +21,10 @@ const MANY_TAGS: usize = 900;
 struct Shelf<'a> {
     registry: &'a Registry,
     destination: &'a Destination,
-    /// A function is deployed from there.
+    /// A function of the registry's own account is deployed from there.
     lambda: bool,
+    /// The other accounts of which functions are.
+    accounts: BTreeSet<String>,
     /// The longest that an untagged image stays.
     untagged_days: Option<u32>,
     publications: Vec<&'a Publication>,
@@ -43,15 +45,22 @@ fn shelves<'a>(project: &'a Project, steps: &'a [Step]) -> BTreeMap<(String, Str
                 registry,
                 destination,
                 lambda: false,
+                accounts: BTreeSet::new(),
                 untagged_days: None,
                 publications: Vec::new(),
             });
-            let deployed = image.deploy.iter().any(|deploy| matches!(deploy.value.runner, Runner::Lambda(_)));
-            shelf.lambda |= deployed && matches!(registry.kind, RegistryKind::Ecr { .. });
-            let near: [&Keep; 3] = [&destination.keep, &registry.keep, &project.keep];
+            shelf.publications.push(publication);
+        }
+    }
+    // What a repository is like depends on all images that lie there, whichever of them are in the plan.
+    for image in project.images.values() {
+        for (index, destination) in image.destinations.iter().enumerate() {
+            let place = (destination.registry.to_string(), destination.repository.clone());
+            let Some(shelf) = shelves.get_mut(&place) else { continue };
+            shelf.pulled_by(image, index);
+            let near: [&Keep; 3] = [&destination.keep, &shelf.registry.keep, &project.keep];
             let days = near.iter().find_map(|keep| keep.retain.clone()).and_then(|retain| retain.untagged_days);
             shelf.untagged_days = shelf.untagged_days.max(days);
-            shelf.publications.push(publication);
         }
     }
     shelves
@@ -75,7 +84,7 @@ pub fn repositories_to_ask(project: &Project, steps: &[Step]) -> Vec<AskReposito
         let private = matches!(shelf.registry.kind, RegistryKind::Ecr { .. });
         let tagged = shelf.publications.iter().filter(more).filter_map(|publication| publication.digest);
         let tagged: BTreeSet<_> = tagged.filter(|_| private).collect();
-        let policies = private && create_of(shelf.registry).is_some();
+        let policies = private && (create_of(shelf.registry).is_some() || !shelf.accounts.is_empty());
         AskRepository { registry, repository, policies, tagged: tagged.into_iter().collect() }
     };
     shelves(project, steps).into_iter().map(ask).collect()
@@ -101,6 +110,20 @@ pub fn decide_repositories(project: &Project, steps: &[Step], seen: &SeenReposit
 }
 
 impl Shelf<'_> {
+    /// Notes the functions that take an image from its destination there.
+    fn pulled_by(&mut self, image: &Image, destination: usize) {
+        let RegistryKind::Ecr { account: own, .. } = &self.registry.kind else { return };
+        let from_here = image.deploy.iter().map(|deploy| &deploy.value).filter(|deploy| deploy.source == destination);
+        for deployment in from_here.filter(|deploy| matches!(deploy.runner, Runner::Lambda(_))) {
+            match &deployment.elsewhere {
+                Some(elsewhere) if Some(&elsewhere.account) != own.as_ref() => {
+                    self.accounts.insert(elsewhere.account.clone());
+                }
+                _ => self.lambda = true,
+            }
+        }
+    }
+
     fn decide(&self, seen: &SeenRepository, step: &mut RepositoryStep) {
         let create = create_of(self.registry);
         let needed = self.publications.iter().any(|publication| publication.action != Action::Keep);
@@ -125,6 +148,8 @@ impl Shelf<'_> {
                     if !step.changes.is_empty() {
                         step.action = RepositoryAction::Change;
                     }
+                } else {
+                    self.shut_out(settings, step);
                 }
                 self.immovable(settings, step);
                 self.many_tags(settings, step);
@@ -178,21 +203,36 @@ impl Shelf<'_> {
                 }
             }
         }
-        if !self.lambda && create.allow.is_empty() {
-            return;
-        }
         if let Some(policy) = readable(&settings.policy, "repository policy", step) {
             let lambda = account.as_deref().filter(|_| self.lambda);
+            let accounts: BTreeSet<String> = create.allow.iter().chain(&self.accounts).cloned().collect();
+            let accounts: Vec<String> = accounts.into_iter().collect();
             let partition = partition(region);
-            match with_pullers(policy.as_deref(), &Pullers { region, lambda, accounts: &create.allow, partition }) {
+            match with_pullers(policy.as_deref(), &Pullers { region, lambda, accounts: &accounts, partition }) {
                 Ok(Some(granted)) => step.changes.push(RepositoryChange::Pull {
                     lambda: granted.lambda,
                     accounts: granted.accounts,
+                    revoked: granted.revoked,
                     policy: granted.policy,
                 }),
                 Ok(None) => {}
                 Err(_) => strange("repository policy", step),
             }
+        }
+    }
+
+    /// Where nothing is to be changed: the accounts that the policy ought to let in.
+    fn shut_out(&self, settings: &SeenSettings, step: &mut RepositoryStep) {
+        let RegistryKind::Ecr { region, .. } = &self.registry.kind else { return };
+        if self.accounts.is_empty() {
+            return;
+        }
+        let Some(policy) = readable(&settings.policy, "repository policy", step) else { return };
+        let accounts: Vec<String> = self.accounts.iter().cloned().collect();
+        let pullers = Pullers { region, lambda: None, accounts: &accounts, partition: partition(region) };
+        match shut_out(policy.as_deref(), &pullers) {
+            Ok(out) => step.notes.extend(out.into_iter().map(|account| RepositoryNote::ShutOut { account })),
+            Err(_) => strange("repository policy", step),
         }
     }
 

@@ -85,15 +85,18 @@ pub enum RepositoryChange {
         /// The whole lifecycle policy that is written, as JSON.
         policy: String,
     },
-    /// Lambda or other accounts may pull.
+    /// Who may pull changes: Lambda, other accounts.
     Pull {
         /// Whether the Lambda service of this account is let in that is not yet.
         lambda: bool,
         /// The accounts that are let in that are not yet.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         accounts: Vec<String>,
-        /// The whole repository policy that is written, as JSON.
-        policy: String,
+        /// The accounts that an earlier run let in and that `allow` does not name any more.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        revoked: Vec<String>,
+        /// The whole repository policy that is written, as JSON; `null` where none is left and the policy is deleted.
+        policy: Option<String>,
     },
 }
 
@@ -131,6 +134,11 @@ pub enum RepositoryNote {
     Strange {
         /// `lifecycle policy` or `repository policy`.
         what: String,
+    },
+    /// A function of another account runs images from there, and its policy does not let that account pull.
+    ShutOut {
+        /// The account.
+        account: String,
     },
     /// A tag has to move, and the repository lets no tag move.
     Immovable {

@@ -3,6 +3,8 @@
 //! Sources: "Amazon ECR permissions" and "Amazon ECR cross-account permissions", AWS Lambda developer guide; "Private repository policies",
 //! Amazon ECR user guide.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::lifecycle::Strange;
@@ -10,13 +12,19 @@ use super::lifecycle::Strange;
 /// What pulling takes.
 const PULL: [&str; 2] = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
 
-/// The policy that lets pull whom it does not yet.
+/// The policy that lets pull whom it does not yet, and nobody whom an earlier run let in and who is not to pull any more.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Granted {
     pub(super) lambda: bool,
     pub(super) accounts: Vec<String>,
-    pub(super) policy: String,
+    pub(super) revoked: Vec<String>,
+    /// `None`: no statement is left.
+    pub(super) policy: Option<String>,
 }
+
+/// How the statements written here are called: that of Lambda in the registry's own account, and two for each other account.
+const OF_LAMBDA: &str = "OrchestrateLambdaPull";
+const OF_ACCOUNT: &str = "OrchestratePull";
 
 /// Who is to pull.
 pub(super) struct Pullers<'a> {
@@ -30,7 +38,8 @@ pub(super) struct Pullers<'a> {
     pub(super) partition: &'a str,
 }
 
-/// A policy in which these may pull; `None` if they may already. Statements of others stay.
+/// A policy in which these may pull; `None` if they may already and no other account may that an earlier run let in. Statements of others
+/// stay, and that of Lambda in the registry's own account too: a function that this manifest does not know may need it.
 pub(super) fn with_pullers(policy: Option<&str>, pullers: &Pullers<'_>) -> Result<Option<Granted>, Strange> {
     let mut document = match policy {
         None => Map::from_iter([("Version".to_owned(), json!("2012-10-17"))]),
@@ -53,26 +62,51 @@ pub(super) fn with_pullers(policy: Option<&str>, pullers: &Pullers<'_>) -> Resul
         !lets_account(&statements, account, &root(account)) || !lets_lambda(&statements, &function(account))
     };
     let accounts: Vec<String> = pullers.accounts.iter().filter(absent).cloned().collect();
-    if lambda.is_none() && accounts.is_empty() {
+    let let_in: BTreeSet<&str> = statements.iter().filter_map(account_of).collect();
+    let revoked = let_in.into_iter().filter(|account| !pullers.accounts.iter().any(|allowed| allowed == account));
+    let revoked: Vec<String> = revoked.map(str::to_owned).collect();
+    if lambda.is_none() && accounts.is_empty() && revoked.is_empty() {
         return Ok(None);
     }
-    // Ours are written anew as a whole, so that they do not add up.
-    let is_ours = |statement: &Value| statement["Sid"].as_str().is_some_and(|sid| sid.starts_with("Orchestrate"));
-    let mut kept: Vec<Value> = statements.into_iter().filter(|statement| !is_ours(statement)).collect();
-    if let Some(account) = pullers.lambda {
-        kept.push(of_lambda("OrchestrateLambdaPull", &function(account)));
+    // Ours are written anew, so that they do not add up.
+    let is_rewritten = |statement: &Value| {
+        let of_lambda = pullers.lambda.is_some() && statement["Sid"] == OF_LAMBDA;
+        of_lambda || account_of(statement).is_some()
+    };
+    let lets_lambda_in = pullers.lambda.is_some_and(|account| {
+        let others: Vec<Value> = statements.iter().filter(|statement| !is_rewritten(statement)).cloned().collect();
+        lets_lambda(&others, &function(account))
+    });
+    let mut kept: Vec<Value> = statements.iter().filter(|statement| !is_rewritten(statement)).cloned().collect();
+    if let Some(account) = pullers.lambda.filter(|_| !lets_lambda_in) {
+        kept.push(of_lambda(OF_LAMBDA, &function(account)));
     }
     for account in pullers.accounts {
         kept.push(json!({
-            "Sid": format!("OrchestratePull{account}"),
+            "Sid": format!("{OF_ACCOUNT}{account}"),
             "Effect": "Allow",
             "Principal": { "AWS": root(account) },
             "Action": PULL,
         }));
-        kept.push(of_lambda(&format!("OrchestrateLambdaPull{account}"), &function(account)));
+        kept.push(of_lambda(&format!("{OF_LAMBDA}{account}"), &function(account)));
     }
+    let is_empty = kept.is_empty();
     document.insert("Statement".to_owned(), Value::Array(kept));
-    Ok(Some(Granted { lambda: lambda.is_some(), accounts, policy: Value::Object(document).to_string() }))
+    let policy = Some(Value::Object(document).to_string()).filter(|_| !is_empty);
+    Ok(Some(Granted { lambda: lambda.is_some(), accounts, revoked, policy }))
+}
+
+/// The other account that a statement of an earlier run lets in.
+fn account_of(statement: &Value) -> Option<&str> {
+    let sid = statement["Sid"].as_str()?;
+    let account = sid.strip_prefix(OF_LAMBDA).or_else(|| sid.strip_prefix(OF_ACCOUNT))?;
+    (account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())).then_some(account)
+}
+
+/// The other accounts of which the functions may not pull.
+pub(super) fn shut_out(policy: Option<&str>, pullers: &Pullers<'_>) -> Result<Vec<String>, Strange> {
+    let granted = with_pullers(policy, &Pullers { lambda: None, ..*pullers })?;
+    Ok(granted.map(|granted| granted.accounts).unwrap_or_default())
 }
 
 fn of_lambda(sid: &str, functions: &str) -> Value {
@@ -159,7 +193,7 @@ mod tests {
         let ours = pullers(Some("123456789012"), &[]);
         let granted = with_pullers(None, &ours).unwrap().unwrap();
         assert!(granted.lambda);
-        assert_eq!(with_pullers(Some(&granted.policy), &ours), Ok(None));
+        assert_eq!(with_pullers(granted.policy.as_deref(), &ours), Ok(None));
         // What Lambda itself writes when a function is created in the console.
         let own = r#"{"Version":"2008-10-17","Statement":[{"Sid":"LambdaECRImageRetrievalPolicy","Effect":"Allow",
             "Principal":{"Service":"lambda.amazonaws.com"},"Action":["ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],
@@ -178,7 +212,7 @@ mod tests {
         let theirs = r#"{"Version":"2012-10-17","Id":"x","Statement":{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"ecr:DeleteRepository"}}"#;
         let granted = with_pullers(Some(theirs), &wanted).unwrap().unwrap();
         assert_eq!((granted.lambda, &granted.accounts[..]), (false, &accounts[..]));
-        let document: Value = serde_json::from_str(&granted.policy).unwrap();
+        let document: Value = serde_json::from_str(granted.policy.as_deref().unwrap()).unwrap();
         let sids: Vec<&str> = document["Statement"]
             .as_array()
             .unwrap()
@@ -187,7 +221,32 @@ mod tests {
             .collect();
         assert_eq!(sids, ["Theirs", "OrchestratePull210987654321", "OrchestrateLambdaPull210987654321"]);
         assert_eq!(document["Id"], "x");
-        assert_eq!(with_pullers(Some(&granted.policy), &wanted), Ok(None));
+        assert_eq!(with_pullers(granted.policy.as_deref(), &wanted), Ok(None));
         assert_eq!(with_pullers(Some("[]"), &wanted), Err(Strange));
+    }
+
+    fn sids(policy: Option<&str>) -> Vec<String> {
+        let document: Value = serde_json::from_str(policy.unwrap()).unwrap();
+        let statements = document["Statement"].as_array().unwrap().iter();
+        statements.map(|statement| statement["Sid"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn an_account_that_is_allowed_no_more_is_shut_out() {
+        let two = ["210987654321".to_owned(), "333333333333".to_owned()];
+        let (both, one, none) = (pullers(Some("123456789012"), &two), pullers(None, &two[..1]), pullers(None, &[]));
+        let first = with_pullers(None, &both).unwrap().unwrap().policy;
+        let fewer = with_pullers(first.as_deref(), &one).unwrap().unwrap();
+        assert_eq!((fewer.accounts.len(), &fewer.revoked[..]), (0, &two[1..]));
+        // Whether a function of the own account still needs it is not for this manifest to say.
+        let expected = ["OrchestrateLambdaPull", "OrchestratePull210987654321", "OrchestrateLambdaPull210987654321"];
+        assert_eq!(sids(fewer.policy.as_deref()), expected);
+        assert_eq!(with_pullers(fewer.policy.as_deref(), &one), Ok(None));
+
+        let alone = with_pullers(None, &one).unwrap().unwrap().policy;
+        let gone = with_pullers(alone.as_deref(), &none).unwrap().unwrap();
+        assert_eq!((&gone.revoked[..], gone.policy), (&two[..1], None));
+        let theirs = r#"{"Statement":[{"Sid":"OrchestratePullers","Effect":"Allow","Principal":"*","Action":"ecr:ListImages"}]}"#;
+        assert_eq!(with_pullers(Some(theirs), &none), Ok(None), "a statement of somebody else with a like name");
     }
 }

@@ -11,7 +11,7 @@ pub struct AskRepository {
     pub registry: String,
     /// The repository below it.
     pub repository: String,
-    /// Whether the policies are of interest: they are where the manifest says `create:`.
+    /// Whether the policies are of interest: they are where the manifest says `create:`, and where a function of another account pulls.
     pub policies: bool,
     /// Images that get further tags there: how many they have already?
     pub tagged: Vec<Digest>,

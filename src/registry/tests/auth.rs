@@ -172,8 +172,9 @@ impl super::super::Credentials for Renewing {
     fn for_host<'a>(
         &'a self,
         _: &'a str,
-        fresh: bool,
+        need: super::super::Need,
     ) -> futures::future::BoxFuture<'a, Result<Option<Credential>, super::super::CredentialError>> {
+        let fresh = need == super::super::Need::Another;
         let renewed = self.0.fetch_or(fresh, std::sync::atomic::Ordering::Relaxed) || fresh;
         let password = Secret::new(if renewed { "hunter2" } else { "old" });
         Box::pin(std::future::ready(Ok(Some(Credential::Password { username: "ada".to_owned(), password }))))

@@ -63,6 +63,8 @@ class Data(Handler):
         path = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(path.query))
         if path.path == "/token/":
+            if self.command != "GET":  # clients that would rather send a form ask again
+                raise Refused(405, "UNSUPPORTED", "The operation is unsupported.")
             return self.token()
         self.admit(self.command not in ("GET", "HEAD"))
         if path.path in ("/v2", "/v2/"):

@@ -91,9 +91,17 @@ class Ecr:
 
     def ecr_SetRepositoryPolicy(self, told, account, region):
         r = self.find(told, account, region)
-        json.loads(told["policyText"])
+        if not json.loads(told["policyText"]).get("Statement"):
+            raise Refused(400, "InvalidParameterException", "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'")
         r.policy = told["policyText"]
         return {"policyText": r.policy, "repositoryName": r.name}
+
+    def ecr_DeleteRepositoryPolicy(self, told, account, region):
+        r = self.find(told, account, region)
+        if r.policy is None:
+            raise Refused(400, "RepositoryPolicyNotFoundException", "Repository policy does not exist")
+        text, r.policy = r.policy, None
+        return {"policyText": text, "repositoryName": r.name}
 
     def ecr_BatchGetImage(self, told, account, region):
         r = self.find(told, account, region)

@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 """Servers that behave as Amazon ECR, Amazon ECR Public and STS do, with one state behind both of their planes.
 
-  server.py [--private ACCOUNT/REGION]... [--tls FOLDER] [--pass URL]
+  server.py [--private ACCOUNT/REGION]... [--tls FOLDER] [--hosts PREFIX] [--pass URL]
+
+With --hosts (three numbers of a loopback address, as 127.9.9) the registries and services answer with TLS on port 443 of addresses below it,
+and call themselves what AWS calls them: `hosts` says which name belongs to which address. A client that resolves the names so needs to be told
+of the certificate's authority and of nothing else.
 
 The first line on stdout is JSON: the addresses of the control plane (for AWS_ENDPOINT_URL), of each private registry, and of the public one.
 Everything else is asked and changed below /_test/ of the control plane:
@@ -51,27 +55,58 @@ from data import Data
 from web import start
 
 
+# What an account asks besides its registries, and where layers are.
+SERVICES = ("sts", "lambda", "cloudformation", "bedrock-agentcore-control", "apigateway")
+LAYERS = "prod-us-east-1-starport-layer-bucket.s3.us-east-1.amazonaws.com"
+
+
+def services(regions):
+    names = ["iam.amazonaws.com", "sts.amazonaws.com", "api.ecr-public.us-east-1.amazonaws.com", LAYERS]
+    for region in sorted(regions | {"us-east-1"}):
+        names.append(f"api.ecr.{region}.amazonaws.com")
+        names += [f"{service}.{region}.amazonaws.com" for service in SERVICES]
+    return names
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--private", action="append", default=[])
     parser.add_argument("--tls", help="a folder with server.crt and server.key: the registries speak TLS")
+    parser.add_argument("--hosts", metavar="PREFIX", help="answer at addresses below it, by AWS's own names; needs --tls")
     parser.add_argument("--pass", dest="passed")
     arguments = parser.parse_args()
     context = None
     if arguments.tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(os.path.join(arguments.tls, "server.crt"), os.path.join(arguments.tls, "server.key"))
+    hosts = {}
+
+    def serve(handler, name):
+        if not arguments.hosts:
+            return start(handler, context)
+        server = start(handler, context, f"{arguments.hosts}.{len(set(hosts.values())) + 1}", 443)
+        hosts[name] = server.server_address[0]
+        server.address = f"https://{name}"
+        return server
+
     control = start(Control, None)
     control.passes_to = arguments.passed
     addresses = {"control": control.address, "private": {}}
-    for registry in arguments.private or ["123456789012/us-east-1"]:
-        server = start(Data, context)
-        server.registry, server.storage = registry, control.address
+    private = arguments.private or ["123456789012/us-east-1"]
+    storage = control.address
+    if arguments.hosts:
+        named = serve(Control, LAYERS)
+        named.passes_to, storage = arguments.passed, named.address
+        regions = {registry.split("/")[1] for registry in private}
+        hosts.update({name: named.server_address[0] for name in services(regions)})
+    for registry in private:
+        server = serve(Data, "{}.dkr.ecr.{}.amazonaws.com".format(*registry.split("/")))
+        server.registry, server.storage = registry, storage
         addresses["private"][registry] = server.address
-    public = start(Data, context)
-    public.registry, public.storage = "public", control.address
+    public = serve(Data, "public.ecr.aws")
+    public.registry, public.storage = "public", storage
     addresses["public"] = public.address
-    print(json.dumps(addresses), flush=True)
+    print(json.dumps({**addresses, "hosts": hosts}), flush=True)
     sys.stdin.read()  # ends with whoever started it
 
 

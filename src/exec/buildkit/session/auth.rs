@@ -9,7 +9,7 @@ use bollard_buildkit_proto::moby::filesync::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use crate::registry::{Credential, Credentials};
+use crate::registry::{Credential, Credentials, Need};
 
 /// Who we are at the registries.
 pub(super) struct Registries {
@@ -46,7 +46,7 @@ impl Auth for Registries {
         let host = request.into_inner().host;
         // The name of Docker Hub's API host, where its credentials are kept under `docker.io`.
         let host = if host == "registry-1.docker.io" { "docker.io" } else { &host };
-        let credential = self.credentials.for_host(host, false).await;
+        let credential = self.credentials.for_host(host, Need::Loan).await;
         let credential = credential.map_err(|error| Status::permission_denied(error.to_string()))?;
         Ok(Response::new(response(credential)))
     }
