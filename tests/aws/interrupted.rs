@@ -23,7 +23,7 @@ fn functions_that_were_begun_finish_and_no_other_begins() {
     world.manifest(&world.registries(", create: true"), image);
     world.set(&json!({ "slow": { "lambda:UpdateFunctionCode": 4 } }));
 
-    let mut command = world.program(&["apply", "--json"]);
+    let mut command = world.command(&["apply", "--json"]);
     let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(run.stdout.take().unwrap()).lines();
     let mut begun = 0;

@@ -71,7 +71,7 @@ fn an_address_that_failed_is_given_by_the_next_run() {
 fn a_run_that_is_killed_after_it_made_a_function_is_finished_by_the_next() {
     let (moto, world) = shop("{ http_api: true }");
     world.set(&json!({ "slow": { "lambda:GetFunctionConfiguration": 20 } }));
-    let mut run = world.program(&["apply"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut run = world.command(&["apply"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let until = Instant::now() + Duration::from_secs(60);
     while !world.calls().contains(&"lambda:CreateFunction".to_owned()) {
         assert!(Instant::now() < until, "no function is made: {:?}", world.calls());

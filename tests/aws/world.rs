@@ -74,7 +74,7 @@ pub struct World {
     folder: tempfile::TempDir,
     server: Child,
     addresses: Value,
-    /// Whether the names of AWS mean the server: to the processes that [`command`](Self::command) starts, and to nobody else.
+    /// Whether the names of AWS mean the server: to the processes that [`process`](Self::process) starts, and to nobody else.
     named: bool,
     /// Environment variables of the program; `None` takes one away.
     pub environment: BTreeMap<String, Option<String>>,
@@ -141,7 +141,7 @@ impl World {
     }
 
     /// A process in the project's folder, which knows the names of AWS as this world does.
-    pub fn command(&self, program: &str) -> Command {
+    pub fn process(&self, program: &str) -> Command {
         let mut command = if self.named {
             // A mount namespace begins in its own root: `env` goes where we are.
             let mut command = Command::new("nsenter");
@@ -254,9 +254,9 @@ impl World {
         self.addresses["control"].as_str().unwrap()
     }
 
-    /// Our program in this world, not yet running.
-    pub fn program(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command(env!("CARGO_BIN_EXE_orchestrate"));
+    /// The program in this world, not yet running.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.process(env!("CARGO_BIN_EXE_orchestrate"));
         command.args(arguments).env_clear();
         for name in ["PATH", "TMPDIR"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
@@ -281,7 +281,7 @@ impl World {
 
     /// Runs the program.
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        let output = self.program(arguments).output().unwrap();
+        let output = self.command(arguments).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let ran =
             Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) };
