@@ -65,6 +65,12 @@ fn functions_of_two_accounts_run_one_image() {
     world.run(&["apply", "--rollback"]).expect(0);
     assert_eq!((runs(&moto, SHARED), runs(&moto, LIVE)), (first.clone(), first));
     world.run(&["doctor"]).expect(0).says("(the role `arn:aws:iam::210987654321:role/deploy`)");
+    // What runs there is spared, so both accounts are asked.
+    world.clear();
+    world.run(&["prune"]).expect(0);
+    let calls = world.calls();
+    let listed = calls.iter().filter(|call| *call == "lambda:ListFunctions" || call.contains("/functions/?"));
+    assert_eq!(listed.count(), 2, "{calls:?}");
 }
 
 #[test]
