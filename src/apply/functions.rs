@@ -14,7 +14,9 @@ use crate::event::{FunctionOutcome, FunctionReceipt, Kind};
 use crate::functions::{Deployed, FunctionError, Look, Order};
 use crate::name::ImageName;
 use crate::oci::{Contents, DescriptorPlatform, RawManifest};
-use crate::plan::{Function, FunctionAction, Mover, Observation, Step, misfit, platform_for, unfit_parts};
+use crate::plan::{
+    Function, FunctionAction, FunctionReason, Mover, Observation, Step, misfit, platform_for, unfit_parts,
+};
 use crate::project::Runner;
 use crate::registry::{By, MoveNote, Repository};
 use crate::workspace::Age;
@@ -123,7 +125,8 @@ async fn prepared<'a>(
         raw = read(&repository, child.digest).await?;
     }
     order.digest = raw.digest();
-    if function.action == FunctionAction::Deploy && function.from == Some(order.digest) {
+    let finished = !function.reasons.contains(&FunctionReason::Unfinished);
+    if function.action == FunctionAction::Deploy && function.from == Some(order.digest) && finished {
         return Ok(None);
     }
     let contents = raw.contents().map_err(|error| unfit(function, &error))?;
@@ -328,7 +331,8 @@ async fn judge(shared: &Shared, pending: &Pending<'_>, look: &Look) -> Result<Ve
         return Err(unfit(function, &why));
     }
     if found == Some(pending.order.digest) {
-        return Ok(Verdict::Right);
+        let unfinished = facts.unfinished && pending.order.create.is_some();
+        return Ok(if unfinished { Verdict::Deploy } else { Verdict::Right });
     }
     let as_planned = found == function.from;
     let Some(standing) = found.filter(|_| !rules.allow_older) else {

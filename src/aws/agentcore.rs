@@ -71,7 +71,7 @@ impl AgentCore {
         let (repository, digest) = container_of(&found).and_then(split).unzip();
         let is_zip = matches!(found.agent_runtime_artifact, Some(AgentRuntimeArtifact::CodeConfiguration(_)));
         let architecture = Some(Architecture::Arm64);
-        let facts = FunctionFacts { digest, repository, architecture, is_zip, alias_missing: false };
+        let facts = FunctionFacts { digest, repository, architecture, is_zip, ..FunctionFacts::default() };
         Ok(Look { observation: Observation::Found(facts), revision: None })
     }
 

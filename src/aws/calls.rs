@@ -71,7 +71,7 @@ impl Calls {
     }
 
     fn note(&self, service: &str, operation: &str) {
-        let action = format!("{}:{operation}", prefix(service));
+        let action = action(service, operation);
         *self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(action).or_default() += 1;
     }
 }
@@ -107,19 +107,20 @@ impl Intercept for Calls {
     }
 }
 
-/// What stands before the colon of an IAM action, for a service as the SDK names it.
+/// What IAM calls an operation of a service, both as the SDK names them.
 ///
-/// Source: Service Authorization Reference.
-fn prefix(service: &str) -> String {
+/// Source: Service Authorization Reference. API Gateway's actions are methods.
+fn action(service: &str, operation: &str) -> String {
     match service {
-        "ECR PUBLIC" => "ecr-public".to_owned(),
-        "Bedrock AgentCore Control" => "bedrock-agentcore".to_owned(),
-        other => other.to_ascii_lowercase().replace(' ', "-"),
+        "ECR PUBLIC" => format!("ecr-public:{operation}"),
+        "Bedrock AgentCore Control" => format!("bedrock-agentcore:{operation}"),
+        "ApiGatewayV2" => format!("apigateway:{}", if operation.starts_with("Get") { "GET" } else { "POST" }),
+        other => format!("{}:{operation}", other.to_ascii_lowercase().replace(' ', "-")),
     }
 }
 
 fn access(action: &str) -> Access {
-    const READS: [&str; 5] = ["Get", "List", "Describe", "BatchGet", "BatchCheck"];
+    const READS: [&str; 6] = ["Get", "GET", "List", "Describe", "BatchGet", "BatchCheck"];
     let operation = action.split_once(':').map_or(action, |(_, operation)| operation);
     if READS.iter().any(|read| operation.starts_with(read)) { Access::Read } else { Access::Write }
 }
@@ -135,16 +136,20 @@ mod tests {
         calls.note("ECR", "CreateRepository");
         calls.note("ECR", "CreateRepository");
         calls.note("Bedrock AgentCore Control", "GetAgentRuntime");
+        calls.note("ApiGatewayV2", "GetApis");
+        calls.note("ApiGatewayV2", "CreateApi");
         let made: Vec<_> = calls.made().into_iter().map(|call| (call.action, call.access, call.count)).collect();
         assert_eq!(
             made,
             [
+                ("apigateway:GET".to_owned(), Access::Read, 1),
+                ("apigateway:POST".to_owned(), Access::Write, 1),
                 ("bedrock-agentcore:GetAgentRuntime".to_owned(), Access::Read, 1),
                 ("ecr-public:GetAuthorizationToken".to_owned(), Access::Read, 1),
                 ("ecr:CreateRepository".to_owned(), Access::Write, 2),
             ]
         );
-        assert_eq!(calls.total(), 4);
+        assert_eq!(calls.total(), 6);
     }
 
     #[test]

@@ -215,6 +215,8 @@ clients! {
     ecr = aws_sdk_ecr,
     /// AWS Lambda in a region.
     lambda = aws_sdk_lambda,
+    /// Amazon API Gateway (HTTP APIs) in a region.
+    api_gateway = aws_sdk_apigatewayv2,
     /// AWS CloudFormation in a region.
     cloudformation = aws_sdk_cloudformation,
     /// The control plane of Bedrock AgentCore in a region.

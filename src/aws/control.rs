@@ -33,7 +33,7 @@ impl Control for EcrControl {
         repository: &'a RepositoryName,
         tags: &'a [String],
     ) -> ControlAnswer<'a, Option<TagDigests>> {
-        Box::pin(async move { Ok(Some(self.api().await?.digests(&repository.path, tags).await?)) })
+        Box::pin(async move { Ok(self.api().await?.digests(&repository.path, tags).await?) })
     }
 
     fn inventory<'a>(&'a self, repository: &'a RepositoryName) -> ControlAnswer<'a, Option<Vec<Held>>> {

@@ -58,14 +58,14 @@ impl Ecr {
     ///
     /// # Errors
     /// A call failed.
-    pub async fn digests(&self, repository: &str, tags: &[String]) -> Result<TagDigests, Error> {
+    pub async fn digests(&self, repository: &str, tags: &[String]) -> Result<Option<TagDigests>, Error> {
         let mut found = TagDigests::new();
         for part in tags.chunks(AT_ONCE) {
             let mut pending: BTreeSet<String> = part.iter().cloned().collect();
             while !pending.is_empty() {
                 let before = pending.len();
                 let Some((there, absent)) = self.some_digests(repository, &pending).await? else {
-                    return Ok(TagDigests::new());
+                    return Ok(Some(TagDigests::new()));
                 };
                 // What is not answered, because another tag of the same image was, is asked again.
                 pending.retain(|tag| !there.contains_key(tag) && !absent.contains(tag));
@@ -76,7 +76,7 @@ impl Ecr {
                 }
             }
         }
-        Ok(found)
+        Ok(Some(found).filter(|found| !found.is_empty()))
     }
 
     /// One call: where tags point, and which do not exist; `None` if the repository does not.

@@ -250,7 +250,8 @@ fn of_code(call: Call, code: String, said: String, request: String) -> Error {
 /// Source: "Troubleshoot access denied error messages", IAM user guide.
 fn lacking(call: Call, said: &str) -> Call {
     let Some((_, rest)) = said.split_once("is not authorized to perform: ") else { return call };
-    let word = |text: &str| text.split([' ', '\n']).next().unwrap_or_default().trim_end_matches(['.', ',', '"']).to_owned();
+    let word =
+        |text: &str| text.split([' ', '\n']).next().unwrap_or_default().trim_end_matches(['.', ',', '"']).to_owned();
     let action = word(rest);
     if action == *call.action || !action.contains(':') {
         return call;
@@ -309,9 +310,17 @@ mod tests {
         let said = "User: arn:aws:iam::123456789012:user/u is not authorized to perform: ecr:TagResource on resource: \
             arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the ecr:TagResource action";
         let error = of("AccessDeniedException", said);
-        assert!(error.to_string().starts_with("no permission for `ecr:TagResource` on `arn:aws:ecr:eu-west-1:"), "{error}");
-        assert!(error.help().unwrap().contains(r#""Action": "ecr:TagResource", "Resource": "arn:aws:ecr:eu-west-1:123456789012:repository/app""#));
-        let denied = of("AccessDeniedException", "User: u is not authorized to perform: ecr:CreateRepository with an explicit deny");
+        assert!(
+            error.to_string().starts_with("no permission for `ecr:TagResource` on `arn:aws:ecr:eu-west-1:"),
+            "{error}"
+        );
+        assert!(error.help().unwrap().contains(
+            r#""Action": "ecr:TagResource", "Resource": "arn:aws:ecr:eu-west-1:123456789012:repository/app""#
+        ));
+        let denied = of(
+            "AccessDeniedException",
+            "User: u is not authorized to perform: ecr:CreateRepository with an explicit deny",
+        );
         assert!(denied.help().unwrap().contains("take that denial away"));
     }
 

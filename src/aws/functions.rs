@@ -113,7 +113,7 @@ impl AwsFunctions {
             Runner::Lambda(lambda) => {
                 let service = self.lambda(login, region).await?;
                 for name in self.names(login, region, &lambda.functions).await? {
-                    let look = service.look(&name, lambda.alias.as_deref()).await?;
+                    let look = service.look(&name, lambda.alias.as_deref(), lambda.create.as_ref()).await?;
                     observed.insert(name, look.observation);
                 }
             }
@@ -149,7 +149,7 @@ impl crate::functions::Functions for AwsFunctions {
             match order.id.service {
                 Service::Lambda => {
                     let service = self.lambda(&order.login, &order.id.region).await?;
-                    Ok(service.look(&order.id.name, order.alias.as_deref()).await?)
+                    Ok(service.look(&order.id.name, order.alias.as_deref(), order.create.as_ref()).await?)
                 }
                 Service::Agentcore => {
                     let (service, id) = self.runtime(order).await?;
@@ -168,7 +168,7 @@ impl crate::functions::Functions for AwsFunctions {
                 // What may have to be made: only what is there can be rehearsed.
                 Service::Lambda => {
                     let service = self.lambda(&order.login, &order.id.region).await?;
-                    match service.look(&order.id.name, None).await?.facts() {
+                    match service.look(&order.id.name, None, None).await?.facts() {
                         Some(_) => service.rehearse(order).await,
                         None => Ok(Rehearsed::NotPossible),
                     }

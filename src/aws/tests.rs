@@ -9,7 +9,7 @@ use super::{AwsFunctions, Pace};
 use crate::digest::Digest;
 use crate::functions::{Deployed, FunctionError, Functions as _, Look, Order, Rehearsed};
 use crate::plan::{FunctionId, Observation, Service};
-use crate::project::{Architecture, AwsLogin, CreateFunction, Deployment, Functions, Lambda, Runner};
+use crate::project::{Architecture, AwsLogin, CreateFunction, Deployment, FunctionAddress, Functions, Lambda, Runner};
 
 const QUICK: Pace =
     Pace { first: Duration::from_millis(2), longest: Duration::from_millis(10), limit: Duration::from_secs(5) };
@@ -197,14 +197,14 @@ async fn an_alias_that_alone_is_missing_needs_no_update() {
     assert_eq!(aws.state().functions["Api"].aliases["live"], "1");
 }
 
-fn creating(url: bool) -> Order {
+fn creating(address: Option<FunctionAddress>) -> Order {
     let env = [("STAGE".to_owned(), "test".to_owned())].into();
     let create = CreateFunction {
         memory: Some(512),
         timeout: Some(30),
         architecture: Architecture::Arm64,
         env,
-        url,
+        address,
         ..CreateFunction::default()
     };
     Order { create: Some(create), ..order("New", "new") }
@@ -215,7 +215,7 @@ async fn a_function_is_made_with_its_role_and_its_address() {
     let (aws, services) = aws().await;
     let refused = "The role defined for the function cannot be assumed by Lambda.";
     aws.state().fail("POST functions", 2, 400, "InvalidParameterValueException", refused);
-    let order = creating(true);
+    let order = creating(Some(FunctionAddress::Url));
     assert_eq!(services.rehearse(&order).await.unwrap(), Rehearsed::NotPossible);
     let deployed = deploy(&services, &order).await.unwrap();
     assert_eq!(deployed.digest, Some(order.digest));
@@ -233,12 +233,58 @@ async fn a_function_is_made_with_its_role_and_its_address() {
 }
 
 #[tokio::test]
+async fn what_a_run_did_not_finish_is_finished_by_the_next() {
+    for (address, url) in [
+        (FunctionAddress::Url, "https://new.lambda-url.us-east-1.on.aws/"),
+        (FunctionAddress::HttpApi, "https://api0.execute-api.us-east-1.amazonaws.com"),
+    ] {
+        // Cut off at each of its calls in turn.
+        for call in ["functions/New/configuration", "functions/New/versions", "functions/New/policy", "DELETE tags"] {
+            let (aws, services) = aws().await;
+            let order = Order { publish: true, ..creating(Some(address)) };
+            aws.state().fail(call, 1, 400, "ServiceException", "the run was killed");
+            deploy(&services, &order).await.unwrap_err();
+            let look = services.look(&order).await.unwrap();
+            assert!(look.facts().unwrap().unfinished, "after {call}");
+            let deployed = deploy(&services, &order).await.unwrap();
+            assert_eq!(deployed.url.as_deref(), Some(url), "after {call}");
+            assert_eq!(deployed.version.as_deref(), Some("1"), "after {call}");
+            assert!(!services.look(&order).await.unwrap().facts().unwrap().unfinished);
+            let (statements, apis) = {
+                let state = aws.state();
+                (state.functions["New"].permissions.len(), state.apis.len())
+            };
+            assert_eq!(statements, if address == FunctionAddress::Url { 2 } else { 1 });
+            assert!(apis <= 1, "one API, not two");
+            // And no more after that.
+            aws.state().log.clear();
+            deploy(&services, &Order { publish: false, ..order }).await.unwrap();
+            assert!(aws.writes().is_empty(), "{:?}", aws.writes());
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_api_in_front_of_a_function_may_call_it_and_nobody_else() {
+    let (aws, services) = aws().await;
+    let order = Order { publish: true, alias: Some("live".to_owned()), ..creating(Some(FunctionAddress::HttpApi)) };
+    deploy(&services, &order).await.unwrap();
+    let state = aws.state();
+    let target = format!("arn:aws:lambda:us-east-1:{ACCOUNT}:function:New:live");
+    assert_eq!((&state.apis[0]["target"], &state.apis[0]["protocolType"]), (&json!(target), &json!("HTTP")));
+    let allowed = &state.functions["New"].permissions[0];
+    assert_eq!(allowed["Principal"], "apigateway.amazonaws.com");
+    assert_eq!(allowed["SourceArn"], format!("arn:aws:execute-api:us-east-1:{ACCOUNT}:api0/*"));
+    assert!(state.log.contains(&"POST functions/New/policy?live".to_owned()), "{:?}", state.log);
+}
+
+#[tokio::test]
 async fn a_role_of_an_earlier_run_or_of_the_manifest_is_taken() {
     let (aws, services) = aws().await;
     aws.state().roles.push("New-us-east-1".to_owned());
-    deploy(&services, &creating(false)).await.unwrap();
+    deploy(&services, &creating(None)).await.unwrap();
     assert!(aws.state().log.contains(&"iam GetRole".to_owned()));
-    let mut named = Order { id: FunctionId { name: "Other".to_owned(), ..creating(false).id }, ..creating(false) };
+    let mut named = Order { id: FunctionId { name: "Other".to_owned(), ..creating(None).id }, ..creating(None) };
     named.create.as_mut().unwrap().role = Some("arn:aws:iam::123456789012:role/mine".to_owned());
     aws.state().log.clear();
     deploy(&services, &named).await.unwrap();
@@ -249,7 +295,7 @@ async fn a_role_of_an_earlier_run_or_of_the_manifest_is_taken() {
 #[tokio::test]
 async fn a_function_that_somebody_made_meanwhile_is_looked_at_again() {
     let (aws, services) = aws().await;
-    let order = Order { create: creating(false).create, ..order("Api", "new") };
+    let order = Order { create: creating(None).create, ..order("Api", "new") };
     let missing = Look { observation: Observation::Missing, revision: None };
     let error = services.deploy(&order, &missing).await.unwrap_err();
     assert!(error.overtaken, "{error}");

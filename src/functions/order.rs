@@ -28,6 +28,13 @@ impl Order {
     pub fn image(&self) -> String {
         format!("{}@{}", self.repository, self.digest)
     }
+
+    /// Whether a function that was just made lacks something that no look at it shows: its version, or its address. (That it lacks an
+    /// alias shows, and so does what an alias runs.)
+    pub fn leaves_more(&self) -> bool {
+        let address = self.create.as_ref().is_some_and(|create| create.address.is_some());
+        address || (self.publish && self.alias.is_none())
+    }
 }
 
 /// What a rehearsal found.

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::project::{
-    Arg, AwsLogin, Context, CreateRepository, Deployment, Destination, Elsewhere, Functions, Image, Keep, Located,
-    NamedContext, Project, Registry, RegistryKind, Role, Runner, Secret, TagRule, TagText, Text,
+    Arg, AwsLogin, Context, CreateRepository, Deployment, Destination, Elsewhere, FunctionAddress, Functions, Image,
+    Keep, Located, NamedContext, Project, Registry, RegistryKind, Role, Runner, Secret, TagRule, TagText, Text,
 };
 
 /// Stands for every sensitive value.
@@ -309,7 +309,8 @@ fn deployment_value(deployment: &Deployment) -> Value {
         put(&mut made, "memory", json!(create.memory));
         put(&mut made, "timeout", json!(create.timeout.map(|seconds| format!("{seconds}s"))));
         put(&mut made, "env", json!(create.env));
-        put(&mut made, "url", create.url.into());
+        put(&mut made, "url", (create.address == Some(FunctionAddress::Url)).into());
+        put(&mut made, "http_api", (create.address == Some(FunctionAddress::HttpApi)).into());
         value["create"] = made;
     }
     json!({ "lambda": value })

@@ -156,6 +156,8 @@ pub enum FunctionReason {
         /// The alias.
         alias: String,
     },
+    /// The run that made it did not get to its version or its address.
+    Unfinished,
 }
 
 /// What is known of the functions of one entry of `deploy:`, by name.
@@ -183,6 +185,8 @@ pub struct FunctionFacts {
     pub is_zip: bool,
     /// It has not the alias that the manifest names; then `digest` is unknown.
     pub alias_missing: bool,
+    /// It was made by a run that did not finish it.
+    pub unfinished: bool,
 }
 
 /// What stands in the way of a function.

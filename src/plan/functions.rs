@@ -109,10 +109,7 @@ impl Entry<'_> {
         let facts = match observation {
             Observation::Found(facts) => facts,
             Observation::Missing => {
-                let create = match &self.deployment.runner {
-                    Runner::Lambda(lambda) => lambda.create.as_ref(),
-                    Runner::AgentCore(_) => None,
-                };
+                let create = self.deployment.creates();
                 if create.is_none() {
                     let region = self.deployment.region.clone();
                     decided.block(self, FunctionBlocker::Missing { function: name.to_owned(), region });
@@ -127,7 +124,7 @@ impl Entry<'_> {
         let to = self.target(facts.architecture);
         let mut function = self.plain(name.to_owned(), FunctionAction::Deploy, to, FunctionReason::ImageBuilt);
         (function.from, function.architecture) = (facts.digest, facts.architecture);
-        match reason(&function, facts) {
+        match self.reason(&function, facts) {
             None => {
                 function.action = FunctionAction::Keep;
                 function.reasons.clear();
@@ -155,6 +152,20 @@ impl Entry<'_> {
         }
     }
 
+    /// Why a function that is there is deployed to; `None` if it is as it should be.
+    fn reason(&self, function: &Function, facts: &FunctionFacts) -> Option<FunctionReason> {
+        match (function.to, &function.alias) {
+            (None, _) => Some(FunctionReason::ImageBuilt),
+            (Some(_), Some(alias)) if facts.alias_missing => {
+                Some(FunctionReason::AliasMissing { alias: alias.clone() })
+            }
+            (Some(to), _) if facts.digest == Some(to) => {
+                (facts.unfinished && self.deployment.creates().is_some()).then_some(FunctionReason::Unfinished)
+            }
+            (Some(new), _) => Some(FunctionReason::OtherImage { old: facts.digest, new }),
+        }
+    }
+
     /// The manifest that a function of this architecture runs; `None` until it is built.
     fn target(&self, architecture: Option<Architecture>) -> Option<Digest> {
         if self.step.action == Action::Build {
@@ -171,16 +182,6 @@ impl Entry<'_> {
 impl Decided {
     fn block(&mut self, entry: &Entry<'_>, because: FunctionBlocker) {
         self.blockers.push(Blocker::Function { image: entry.image.name.clone(), because });
-    }
-}
-
-/// Why a function that is there is given its image; `None` if it runs it.
-fn reason(function: &Function, facts: &FunctionFacts) -> Option<FunctionReason> {
-    match (function.to, &function.alias) {
-        (None, _) => Some(FunctionReason::ImageBuilt),
-        (Some(_), Some(alias)) if facts.alias_missing => Some(FunctionReason::AliasMissing { alias: alias.clone() }),
-        (Some(to), _) if facts.digest == Some(to) => None,
-        (Some(new), _) => Some(FunctionReason::OtherImage { old: facts.digest, new }),
     }
 }
 

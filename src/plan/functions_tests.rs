@@ -191,6 +191,20 @@ fn another_digest_is_deployed() {
 }
 
 #[test]
+fn what_was_made_and_not_finished_is_finished_where_the_manifest_makes_it() {
+    let cut_off = |runs: &str| {
+        let facts = FunctionFacts { digest: Some(digest(runs)), unfinished: true, ..FunctionFacts::default() };
+        Observation::Found(FunctionFacts { architecture: Some(Architecture::Arm64), ..facts })
+    };
+    let scene = Scene::of(&[("api", Action::Keep), ("web", Action::Keep)]);
+    let scene = scene.seeing("api", 0, &[("Api", cut_off("api"))]).seeing("web", 0, &[("Web", cut_off("web"))]);
+    let (functions, _) = scene.seeing("web", 1, &[]).seeing("web", 2, &[]).decided();
+    assert_eq!(actions(&functions), [("Api", FunctionAction::Keep), ("Web", FunctionAction::Deploy)]);
+    assert_eq!(functions[1].reasons, [FunctionReason::Unfinished]);
+    assert_eq!(functions[1].from, functions[1].to);
+}
+
+#[test]
 fn what_is_built_is_deployed_and_has_no_digest_yet() {
     let (functions, _) = Scene::of(&[("api", Action::Build)]).seeing("api", 0, &[("Api", arm("old"))]).decided();
     assert_eq!((functions[0].action, functions[0].to), (FunctionAction::Deploy, None));

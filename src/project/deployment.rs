@@ -35,6 +35,14 @@ impl Deployment {
             Runner::AgentCore(runtime) => runtime.clone(),
         }
     }
+
+    /// How a function is made that is not there.
+    pub const fn creates(&self) -> Option<&CreateFunction> {
+        match &self.runner {
+            Runner::Lambda(lambda) => lambda.create.as_ref(),
+            Runner::AgentCore(_) => None,
+        }
+    }
 }
 
 /// The kinds of things that run images.
@@ -104,8 +112,17 @@ pub struct CreateFunction {
     pub architecture: Architecture,
     /// Environment variables.
     pub env: BTreeMap<String, String>,
-    /// Whether everybody may call it at a URL of its own.
-    pub url: bool,
+    /// Where everybody may call it, if anywhere.
+    pub address: Option<FunctionAddress>,
+}
+
+/// What gives a function an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FunctionAddress {
+    /// A URL of its own.
+    Url,
+    /// An HTTP API of Amazon API Gateway in front of it.
+    HttpApi,
 }
 
 /// An architecture that Lambda runs.

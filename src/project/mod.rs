@@ -18,7 +18,7 @@ use indexmap::IndexMap;
 use crate::name::{ImageName, RegistryName};
 use crate::problem::{Location, Source};
 
-pub use deployment::{Architecture, CreateFunction, Deployment, Elsewhere, Functions, Lambda, Runner};
+pub use deployment::{Architecture, CreateFunction, Deployment, Elsewhere, FunctionAddress, Functions, Lambda, Runner};
 pub use image::{ExecutorChoice, Image, Role};
 pub use inputs::{
     Arg, Context, ContextPart, Generated, Inputs, Label, Language, LanguageInputs, Modes, NamedContext, PackageName,

@@ -53,6 +53,7 @@ fn reason_text(reason: &FunctionReason) -> String {
         FunctionReason::OtherImage { old: Some(old), .. } => format!("it runs {}", old.short()),
         FunctionReason::OtherImage { old: None, .. } => "it runs no image by digest".to_owned(),
         FunctionReason::AliasMissing { alias } => format!("it has no alias `{alias}`"),
+        FunctionReason::Unfinished => "the run that made it did not finish it".to_owned(),
     }
 }
 

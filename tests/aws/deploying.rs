@@ -67,36 +67,7 @@ fn five_lambdas_are_made_and_then_updated() {
 fn a_stack_names_the_functions() {
     let moto = Moto::start();
     let world = World::passing(&["123456789012/us-east-1"], &moto.url);
-    let role = moto.python(
-        "import boto3\niam = boto3.client('iam')\nrole = iam.create_role(RoleName='r', AssumeRolePolicyDocument='{}')\n\
-         print(role['Role']['Arn'], end='')\n",
-    );
-    let image = format!("123456789012.dkr.ecr.us-east-1.amazonaws.com/api@sha256:{}", "0".repeat(64));
-    let template = json!({
-        "Resources": {
-            "APICrudLambda4F3A": {
-                "Type": "AWS::Lambda::Function",
-                "Properties": {
-                    "FunctionName": "media-APICrudLambda4F3A-x1y2",
-                    "PackageType": "Image",
-                    "Architectures": ["arm64"],
-                    "Code": { "ImageUri": image },
-                    "Role": role,
-                },
-            },
-        },
-        "Outputs": { "Name": { "Value": { "Ref": "APICrudLambda4F3A" } } },
-    });
-    moto.python(&format!(
-        "import boto3\nboto3.client('cloudformation').create_stack(StackName='media', TemplateBody={})\n",
-        Value::String(template.to_string())
-    ));
-    // moto's CloudFormation makes every function of a ZIP archive: the one that the stack names is made again.
-    moto.python(&format!(
-        "import boto3\nclient = boto3.client('lambda')\nname = 'media-APICrudLambda4F3A-x1y2'\nclient.delete_function(FunctionName=name)\n\
-         client.create_function(FunctionName=name, PackageType='Image', Architectures=['arm64'], Code={{'ImageUri': '{image}'}}, \
-         Role='{role}')\n"
-    ));
+    moto.stack("media", &[("APICrudLambda4F3A".to_owned(), "media-APICrudLambda4F3A-x1y2".to_owned())]);
     let image = "  api:\n    platforms: [linux/arm64]\n    push: { registry: private, repository: api, tags: [latest] }\n    \
         deploy:\n      - lambda: { stack: media, logical: \"APICrudLambda*\" }\n      - lambda: { stack: media, output: Name }\n";
     world.manifest(&world.registries(", create: true"), image);
@@ -108,15 +79,6 @@ fn a_stack_names_the_functions() {
     world.run(&["apply"]).expect(0).says("functions: 1 deployed");
     let runs = moto.function("media-APICrudLambda4F3A-x1y2")["Code"]["ImageUri"].as_str().unwrap().to_owned();
     assert!(runs.ends_with(&tag(&world, "api", "latest")), "{runs}");
-}
-
-#[test]
-fn an_image_in_ecr_public_alone_is_refused() {
-    let world = World::new();
-    let image = "  api:\n    platforms: [linux/arm64]\n    push: { registry: public, repository: api, tags: [latest] }\n    \
-        deploy: { lambda: Api }\n";
-    world.manifest(&world.registries(""), image);
-    world.run(&["check"]).expect(2).says("lambda-without-ecr");
 }
 
 #[test]

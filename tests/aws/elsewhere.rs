@@ -81,6 +81,9 @@ fn without_create_the_plan_says_who_is_shut_out() {
     let image = image().replace("      - lambda: { function: Api, create: true }\n", "");
     world.manifest(&world.registries(""), &image);
     world.run(&["plan"]).expect(0).says("its policy does not let the functions of 210987654321 pull");
+    // A function that is not there cannot be rehearsed: Lambda refuses when it is made, and nothing runs.
+    world.run(&["apply"]).expect(1).says("Lambda does not have permission to access the ECR image");
+    assert!(moto.function_of(LIVE, "Api")["Code"].is_null());
     world.manifest(&world.registries(", create: true"), &image);
     world.run(&["apply"]).expect(0).says("210987654321 may pull").says("functions: 1 made");
     world.manifest(&world.registries(""), &image);

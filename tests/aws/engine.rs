@@ -43,7 +43,7 @@ impl Engine {
 
     fn spawn(world: &World, folder: &tempfile::TempDir) -> Child {
         let log = File::create(folder.path().join("log")).unwrap();
-        let mut command = world.command("dockerd");
+        let mut command = world.process("dockerd");
         for name in ["DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"] {
             command.env_remove(name);
         }
@@ -77,7 +77,7 @@ impl Engine {
 
     /// The client, to be told what to do.
     pub fn client(&self, world: &World) -> Command {
-        let mut command = world.command("docker");
+        let mut command = world.process("docker");
         for name in ["DOCKER_HOST", "DOCKER_CONFIG", "SSL_CERT_FILE"] {
             command.env(name, world.environment[name].as_deref().unwrap());
         }

@@ -77,9 +77,11 @@ fn one_permission_is_missing() {
 fn the_permission_that_aws_missed_is_named() {
     let world = shop(", create: { tags: { team: media } }");
     world.set(&json!({ "deny": ["ecr:TagResource"] }));
-    world.run(&["apply"]).expect(1).says("no permission for `ecr:TagResource`").says(
-        r#""Action": "ecr:TagResource", "Resource": "arn:aws:ecr:us-east-1:123456789012:repository/api""#,
-    );
+    world
+        .run(&["apply"])
+        .expect(1)
+        .says("no permission for `ecr:TagResource`")
+        .says(r#""Action": "ecr:TagResource", "Resource": "arn:aws:ecr:us-east-1:123456789012:repository/api""#);
     untouched(&world);
 }
 

@@ -3,11 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod clients;
+mod counts;
 mod deploying;
 mod elsewhere;
 mod engine;
 mod failures;
 mod hosts;
+mod interrupted;
+mod judged;
+mod made;
 mod media;
 mod moto;
 mod policies;
@@ -15,5 +19,6 @@ mod publishing;
 #[path = "../support/real.rs"]
 mod real;
 mod repositories;
+mod runtimes;
 mod storage;
 mod world;

@@ -78,5 +78,5 @@ pub fn tag(world: &World, repository: &str, tag: &str) -> String {
 /// Whether a call of AWS's only reads.
 pub fn is_read(call: &str) -> bool {
     let operation = call.split_once(':').map_or(call, |(_, operation)| operation);
-    ["Get", "Describe", "List", "BatchGet", "BatchCheck"].iter().any(|read| operation.starts_with(read))
+    ["Get", "GET", "Describe", "List", "BatchGet", "BatchCheck"].iter().any(|read| operation.starts_with(read))
 }

@@ -1,4 +1,4 @@
-//! moto, which plays Lambda, IAM and CloudFormation.
+//! moto, which plays Lambda, IAM, CloudFormation, API Gateway and AgentCore.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A running moto. Dropped, it is gone.
 pub struct Moto {
@@ -66,18 +66,61 @@ impl Moto {
 
     /// Runs a script with boto3 against it; gives what it prints.
     pub fn python(&self, script: &str) -> String {
-        let output = Command::new(program("python"))
-            .args(["-c", script])
-            .env("AWS_ENDPOINT_URL", &self.url)
-            .env("AWS_ACCESS_KEY_ID", "AKIDORCHESTRATE")
-            .env("AWS_SECRET_ACCESS_KEY", "x")
-            .env("AWS_DEFAULT_REGION", "us-east-1")
-            .env("NO_PROXY", "127.0.0.1")
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        python(&self.url, script)
     }
+
+    /// Makes a stack whose functions run an image that is not there, on arm64: logical names with the functions'. Its one output is `Name`: the
+    /// last of them.
+    pub fn stack(&self, name: &str, functions: &[(String, String)]) {
+        let role = "arn:aws:iam::123456789012:role/operator";
+        let image = format!("123456789012.dkr.ecr.us-east-1.amazonaws.com/old@sha256:{}", "0".repeat(64));
+        let resource = |function: &str| {
+            let properties = json!({ "FunctionName": function, "PackageType": "Image", "Role": role, "Code": { "ImageUri": image } });
+            json!({ "Type": "AWS::Lambda::Function", "Properties": properties })
+        };
+        let resources: serde_json::Map<_, _> =
+            functions.iter().map(|(logical, function)| (logical.clone(), resource(function))).collect();
+        let last = functions.last().map(|(logical, _)| logical).unwrap();
+        let template = json!({ "Resources": resources, "Outputs": { "Name": { "Value": { "Ref": last } } } });
+        let names: Vec<&String> = functions.iter().map(|(_, function)| function).collect();
+        // moto's CloudFormation makes every function of a ZIP archive: what the stack names is made again.
+        self.python(&format!(
+            "import boto3, json\nboto3.client('iam').create_role(RoleName='operator', AssumeRolePolicyDocument='{{}}')\n\
+             boto3.client('cloudformation').create_stack(StackName='{name}', TemplateBody={})\n\
+             client = boto3.client('lambda')\nfor name in json.loads('{}'):\n client.delete_function(FunctionName=name)\n \
+             client.create_function(FunctionName=name, PackageType='Image', Architectures=['arm64'], Code={{'ImageUri': '{image}'}}, \
+             Role='{role}')\n",
+            Value::String(template.to_string()),
+            json!(names),
+        ));
+    }
+
+    /// Makes an AgentCore runtime that runs an image which is not there; gives its id.
+    pub fn runtime(&self, name: &str) -> String {
+        let image = format!("123456789012.dkr.ecr.us-east-1.amazonaws.com/old@sha256:{}", "0".repeat(64));
+        self.python(&format!(
+            "import boto3\nclient = boto3.client('bedrock-agentcore-control')\n\
+             made = client.create_agent_runtime(agentRuntimeName='{name}', \
+             agentRuntimeArtifact={{'containerConfiguration': {{'containerUri': '{image}'}}}}, \
+             roleArn='arn:aws:iam::123456789012:role/agent', networkConfiguration={{'networkMode': 'PUBLIC'}}, \
+             environmentVariables={{'STAGE': 'live'}})\nprint(made['agentRuntimeId'], end='')\n"
+        ))
+    }
+}
+
+/// Runs a script with boto3 against a server; gives what it prints.
+pub fn python(url: &str, script: &str) -> String {
+    let output = Command::new(program("python"))
+        .args(["-c", script])
+        .env("AWS_ENDPOINT_URL", url)
+        .env("AWS_ACCESS_KEY_ID", "AKIDORCHESTRATE")
+        .env("AWS_SECRET_ACCESS_KEY", "x")
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("NO_PROXY", "127.0.0.1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 impl Drop for Moto {

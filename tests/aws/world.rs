@@ -74,7 +74,7 @@ pub struct World {
     folder: tempfile::TempDir,
     server: Child,
     addresses: Value,
-    /// Whether the names of AWS mean the server: to the processes that [`command`](Self::command) starts, and to nobody else.
+    /// Whether the names of AWS mean the server: to the processes that [`process`](Self::process) starts, and to nobody else.
     named: bool,
     /// Environment variables of the program; `None` takes one away.
     pub environment: BTreeMap<String, Option<String>>,
@@ -141,7 +141,7 @@ impl World {
     }
 
     /// A process in the project's folder, which knows the names of AWS as this world does.
-    pub fn command(&self, program: &str) -> Command {
+    pub fn process(&self, program: &str) -> Command {
         let mut command = if self.named {
             // A mount namespace begins in its own root: `env` goes where we are.
             let mut command = Command::new("nsenter");
@@ -249,9 +249,14 @@ impl World {
         self.commit("manifest");
     }
 
-    /// Runs the program.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = self.command(env!("CARGO_BIN_EXE_orchestrate"));
+    /// Where the services are asked.
+    pub fn control(&self) -> &str {
+        self.addresses["control"].as_str().unwrap()
+    }
+
+    /// The program in this world, not yet running.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.process(env!("CARGO_BIN_EXE_orchestrate"));
         command.args(arguments).env_clear();
         for name in ["PATH", "TMPDIR"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
@@ -261,7 +266,7 @@ impl World {
             .env("HOME", &home)
             .env("AWS_ACCESS_KEY_ID", "AKIDORCHESTRATE")
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-            .env("AWS_ENDPOINT_URL", self.addresses["control"].as_str().unwrap())
+            .env("AWS_ENDPOINT_URL", self.control())
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_MAX_ATTEMPTS", "4")
             .env("NO_PROXY", "127.0.0.1");
@@ -271,7 +276,12 @@ impl World {
                 None => command.env_remove(name),
             };
         }
-        let output = command.output().unwrap();
+        command
+    }
+
+    /// Runs the program.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        let output = self.command(arguments).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let ran =
             Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) };
@@ -315,7 +325,7 @@ impl World {
     }
 
     fn http(&self, method: &str, what: &str, body: &str) -> Value {
-        let address = self.addresses["control"].as_str().unwrap().trim_start_matches("http://").to_owned();
+        let address = self.control().trim_start_matches("http://").to_owned();
         let mut stream = TcpStream::connect(&address).unwrap();
         let length = body.len();
         let head = format!("{method} /_test/{what} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");

@@ -1,15 +1,15 @@
-//! A function that is not there yet: its role, itself, its address.
+//! A function that is not there yet: its role, itself, and the mark that it bears until it is finished.
 
 use std::time::Duration;
 
-use aws_sdk_lambda::types::{Architecture as Word, Environment, FunctionCode, FunctionUrlAuthType, PackageType};
+use aws_sdk_lambda::types::{Architecture as Word, Environment, FunctionCode, PackageType};
 
-use super::Lambda;
 use super::update::said;
+use super::{Lambda, UNFINISHED};
 use crate::aws::error::{Call, Error, failed};
 use crate::aws::identity::partition;
 use crate::functions::{FunctionError, Order};
-use crate::project::CreateFunction;
+use crate::project::{CreateFunction, FunctionAddress};
 
 /// How long a new role may take until Lambda can assume it: IAM is consistent after some seconds.
 const NEW_ROLE: Duration = Duration::from_secs(2 * 60);
@@ -41,6 +41,7 @@ impl Lambda {
                 .architectures(Word::from(create.architecture.as_str()))
                 .set_memory_size(create.memory)
                 .set_timeout(create.timeout)
+                .set_tags(order.leaves_more().then(|| [(UNFINISHED.to_owned(), "true".to_owned())].into()))
                 .set_environment((!create.env.is_empty()).then(|| {
                     let variables = create.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
                     Environment::builder().set_variables(Some(variables)).build()
@@ -91,30 +92,23 @@ impl Lambda {
         Ok(arn)
     }
 
-    /// Lets everybody call a function at an address of its own.
-    ///
-    /// Source: docs.aws.amazon.com/lambda/latest/dg/urls-auth.html: both permissions are needed since October 2025.
-    pub(super) async fn open_url(&self, name: &str, alias: Option<&str>) -> Result<String, FunctionError> {
-        let qualifier = alias.map(str::to_owned);
-        let open = || FunctionUrlAuthType::None;
-        let made = self.client.create_function_url_config().function_name(name).set_qualifier(qualifier.clone());
-        let made = made.auth_type(open()).send().await;
-        let call = || self.call("lambda:CreateFunctionUrlConfig", name);
-        let url = made.map_err(|error| FunctionError::from(failed(call(), error)))?.function_url;
-        for (statement, action, through_url) in [
-            ("orchestrate-url", "lambda:InvokeFunctionUrl", false),
-            ("orchestrate-call", "lambda:InvokeFunction", true),
-        ] {
-            let request = self.client.add_permission().function_name(name).set_qualifier(qualifier.clone());
-            let request = request.statement_id(statement).action(action).principal("*");
-            let request = match through_url {
-                true => request.invoked_via_function_url(true),
-                false => request.function_url_auth_type(open()),
-            };
-            let added = request.send().await;
-            added.map_err(|error| FunctionError::from(failed(self.call("lambda:AddPermission", name), error)))?;
-        }
-        Ok(url)
+    /// What is left to do for a function that was made: its address. Then it no longer bears the mark.
+    pub(super) async fn finish(
+        &self,
+        order: &Order,
+        create: &CreateFunction,
+        arn: &str,
+    ) -> Result<Option<String>, FunctionError> {
+        let (name, alias) = (&order.id.name, order.alias.as_deref());
+        let address = match create.address {
+            Some(FunctionAddress::Url) => Some(self.open_url(name, alias).await?),
+            Some(FunctionAddress::HttpApi) => Some(self.open_api(name, alias, arn).await?),
+            None => None,
+        };
+        let request = self.client.untag_resource().resource(arn).tag_keys(UNFINISHED);
+        let untagged = request.send().await;
+        untagged.map_err(|error| FunctionError::from(failed(self.call("lambda:UntagResource", name), error)))?;
+        Ok(address)
     }
 }
 

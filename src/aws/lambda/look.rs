@@ -2,20 +2,28 @@
 
 use aws_sdk_lambda::types::{FunctionCodeLocation, FunctionConfiguration, PackageType};
 
-use super::Lambda;
+use super::{Lambda, UNFINISHED};
 use crate::aws::error::{Error, failed};
 use crate::digest::Digest;
 use crate::functions::Look;
 use crate::plan::{FunctionFacts, Observation};
-use crate::project::Architecture;
+use crate::project::{Architecture, CreateFunction};
 
 impl Lambda {
-    /// What a function runs, or what its alias runs. One call, two where the alias or the function is missing.
+    /// What a function runs, or what its alias runs, and whether it is finished. One call; two where the alias or the function is missing, or
+    /// where a function is made with an alias and an address: only the function itself tells its tags.
     ///
     /// # Errors
     /// The call failed.
-    pub async fn look(&self, name: &str, alias: Option<&str>) -> Result<Look, Error> {
-        if let Some(look) = self.look_at(name, alias).await? {
+    pub async fn look(&self, name: &str, alias: Option<&str>, create: Option<&CreateFunction>) -> Result<Look, Error> {
+        if let Some(mut look) = self.look_at(name, alias).await? {
+            if let Observation::Found(facts) = &mut look.observation
+                && alias.is_some()
+                && create.is_some_and(|create| create.address.is_some())
+                && let Some(bare) = self.look_at(name, None).await?
+            {
+                facts.unfinished = bare.facts().is_some_and(|bare| bare.unfinished);
+            }
             return Ok(look);
         }
         // Without the alias, or without the function?
@@ -51,6 +59,7 @@ impl Lambda {
             ),
             is_zip: configuration.package_type == Some(PackageType::Zip),
             alias_missing: false,
+            unfinished: answer.tags.is_some_and(|tags| tags.contains_key(UNFINISHED)),
         };
         // The revision that an update is held against is that of the function, not of a version.
         let revision = configuration.revision_id.filter(|_| alias.is_none());

@@ -3,6 +3,7 @@
 //! Sources: the Lambda API reference (GetFunction, UpdateFunctionCode, PublishVersion, UpdateAlias, CreateFunction); "Lambda function
 //! states" and "Create a Lambda function using a container image", Lambda developer guide.
 
+mod address;
 mod create;
 mod look;
 mod update;
@@ -14,6 +15,9 @@ use super::client::Session;
 use super::error::Call;
 use super::identity::partition;
 use super::pace::Pace;
+
+/// The tag of a function that was made and is not finished: what is left is done by the next run, if this one does not get to it.
+const UNFINISHED: &str = "orchestrate:unfinished";
 
 /// Lambda in one region, as one login.
 pub struct Lambda {

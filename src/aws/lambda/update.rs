@@ -41,20 +41,24 @@ impl Lambda {
     pub async fn deploy(&self, order: &Order, look: &Look) -> Result<Deployed, FunctionError> {
         let name = &order.id.name;
         let mut deployed = Deployed::default();
-        match (&look.observation, &order.create) {
-            (Observation::Missing, Some(create)) => self.create(order, create).await?,
+        let unfinished = match (&look.observation, &order.create) {
+            (Observation::Missing, Some(create)) => {
+                self.create(order, create).await?;
+                order.leaves_more()
+            }
             (Observation::Missing, None) => {
                 return Err(FunctionError::new(format!("there is no function `{name}`"), None));
             }
             (Observation::Found(facts), _) => {
                 // An alias may be all that is missing.
-                let runs = if order.alias.is_some() { self.look(name, None).await? } else { look.clone() };
+                let runs = if order.alias.is_some() { self.look(name, None, None).await? } else { look.clone() };
                 if runs.facts().and_then(|facts| facts.digest) != Some(order.digest) {
                     let architecture = facts.architecture.map(|one| Word::from(one.as_str()));
                     self.update(order, architecture, runs.revision.as_deref()).await?;
                 }
+                facts.unfinished
             }
-        }
+        };
         let settled = self.settled(name, None).await?;
         if order.publish {
             deployed.version = Some(self.publish(name, settled.code_sha256).await?);
@@ -62,12 +66,11 @@ impl Lambda {
         if let (Some(alias), Some(version)) = (&order.alias, &deployed.version) {
             self.point(name, alias, version).await?;
         }
-        if let (Observation::Missing, Some(create)) = (&look.observation, &order.create)
-            && create.url
-        {
-            deployed.url = Some(self.open_url(name, order.alias.as_deref()).await?);
+        if let Some(create) = order.create.as_ref().filter(|_| unfinished) {
+            let arn = settled.function_arn.as_deref().unwrap_or_default().trim_end_matches(":$LATEST");
+            deployed.url = self.finish(order, create, arn).await?;
         }
-        let runs = self.look(name, order.alias.as_deref()).await?;
+        let runs = self.look(name, order.alias.as_deref(), None).await?;
         deployed.digest = runs.facts().and_then(|facts| facts.digest);
         Ok(deployed)
     }

@@ -21,19 +21,20 @@ pub(super) fn answer(request: &Request, state: &mut State) -> Answer {
             let alias = parts.get(3).copied().unwrap_or_else(|| body["Name"].as_str().unwrap_or_default());
             point(method, name, alias, &body, state)
         }
-        ("POST", ["functions", name, "url"]) => Answer::json(
-            201,
-            &json!({
-                "FunctionUrl": format!("https://{}.lambda-url.us-east-1.on.aws/", name.to_lowercase()),
-                "FunctionArn": arn(name),
-                "AuthType": body["AuthType"],
-                "CreationTime": "2026-01-01T00:00:00.000+0000",
-            }),
-        ),
+        (method, ["functions", name, "url"]) => url(method, name, state),
         ("POST", ["functions", name, "policy"]) => {
             let Some(function) = state.functions.get_mut(*name) else { return missing(name) };
+            if function.permissions.iter().any(|one| one["StatementId"] == body["StatementId"]) {
+                return conflict("The statement id provided already exists");
+            }
             function.permissions.push(body.clone());
             Answer::json(201, &json!({ "Statement": "{}" }))
+        }
+        ("DELETE", ["tags", resource]) => {
+            let name = resource.rsplit(':').next().unwrap_or_default();
+            let Some(function) = state.functions.get_mut(name) else { return missing(name) };
+            function.tags = Value::Null;
+            Answer::json(200, &json!({}))
         }
         _ => Answer::error(404, "NotFound", &format!("{} {parts:?}", request.method)),
     }
@@ -67,6 +68,27 @@ fn told(name: &str, function: &FakeFunction, version: &str) -> Value {
     })
 }
 
+fn conflict(message: &str) -> Answer {
+    Answer::error(409, "ResourceConflictException", message)
+}
+
+fn url(method: &str, name: &str, state: &mut State) -> Answer {
+    let Some(function) = state.functions.get_mut(name) else { return missing(name) };
+    if method == "POST" && function.url.is_some() {
+        return conflict("FunctionUrlConfig exists for this Lambda function");
+    }
+    let url = format!("https://{}.lambda-url.us-east-1.on.aws/", name.to_lowercase());
+    function.url = Some(url.clone());
+    let told = json!({
+        "FunctionUrl": url,
+        "FunctionArn": arn(name),
+        "AuthType": "NONE",
+        "CreationTime": "2026-01-01T00:00:00.000+0000",
+        "LastModifiedTime": "2026-01-01T00:00:00.000+0000",
+    });
+    Answer::json(if method == "POST" { 201 } else { 200 }, &told)
+}
+
 fn list(state: &State) -> Answer {
     let mut all = Vec::new();
     for (name, function) in &state.functions {
@@ -90,7 +112,10 @@ fn get(name: &str, qualifier: Option<&str>, state: &State) -> Answer {
     } else {
         json!({ "RepositoryType": "ECR", "ImageUri": image, "ResolvedImageUri": image })
     };
-    Answer::json(200, &json!({ "Configuration": told(name, function, version.unwrap_or("$LATEST")), "Code": code }))
+    // Only the function itself tells its tags.
+    let tags = if version.is_none() { &function.tags } else { &Value::Null };
+    let configuration = told(name, function, version.unwrap_or("$LATEST"));
+    Answer::json(200, &json!({ "Configuration": configuration, "Code": code, "Tags": tags }))
 }
 
 fn configuration(name: &str, state: &mut State) -> Answer {
@@ -149,8 +174,12 @@ fn create(body: &Value, state: &mut State) -> Answer {
     }
     let image = body["Code"]["ImageUri"].as_str().unwrap_or_default();
     let architecture = body["Architectures"][0].as_str().unwrap_or("x86_64");
-    let function =
-        FakeFunction { made: body.clone(), busy: state.update_takes, ..FakeFunction::running(image, architecture) };
+    let function = FakeFunction {
+        made: body.clone(),
+        busy: state.update_takes,
+        tags: body["Tags"].clone(),
+        ..FakeFunction::running(image, architecture)
+    };
     let answer = Answer::json(201, &told(&name, &function, "$LATEST"));
     state.functions.insert(name, function);
     answer

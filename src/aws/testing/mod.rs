@@ -215,6 +215,7 @@ async fn respond(request: &Request, state: &Arc<Mutex<State>>) -> Answer {
         Some(("sts", _)) => others::sts(),
         Some(("iam", _)) => others::iam(request, &mut state),
         Some(("cloudformation", _)) => others::cloudformation(request, &state),
+        _ if request.path[0] == "v2" => others::api_gateway(request, &mut state),
         _ if request.path[0] == "runtimes" => others::agentcore(request, &mut state),
         _ => lambda::answer(request, &mut state),
     }

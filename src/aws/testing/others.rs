@@ -106,6 +106,19 @@ pub(super) fn agentcore(request: &Request, state: &mut State) -> Answer {
     }
 }
 
+/// HTTP APIs.
+pub(super) fn api_gateway(request: &Request, state: &mut State) -> Answer {
+    if request.method == "GET" {
+        return Answer::json(200, &json!({ "items": state.apis }));
+    }
+    let mut api = request.json();
+    let id = format!("api{}", state.apis.len());
+    api["apiEndpoint"] = json!(format!("https://{id}.execute-api.us-east-1.amazonaws.com"));
+    api["apiId"] = json!(id);
+    state.apis.push(api.clone());
+    Answer::json(201, &api)
+}
+
 /// Bulk questions, answered from the registry that stands for ECR.
 pub(super) async fn ecr(request: &Request, registry: Option<&str>) -> Answer {
     let body = request.json();

@@ -27,6 +27,8 @@ pub(crate) struct FakeFunction {
     /// What it was made with.
     pub(crate) made: Value,
     pub(crate) permissions: Vec<Value>,
+    pub(crate) tags: Value,
+    pub(crate) url: Option<String>,
 }
 
 impl FakeFunction {
@@ -43,6 +45,8 @@ impl FakeFunction {
             aliases: BTreeMap::new(),
             made: Value::Null,
             permissions: Vec::new(),
+            tags: Value::Null,
+            url: None,
         }
     }
 }
@@ -72,6 +76,8 @@ pub(crate) struct State {
     pub(crate) runtimes: BTreeMap<String, Value>,
     /// How many more questions find a runtime in the middle of its update.
     pub(crate) runtime_busy: u32,
+    /// HTTP APIs, as GetApis tells them, with what they pass calls to.
+    pub(crate) apis: Vec<Value>,
     /// Stacks: logical names of functions to their names, and outputs.
     pub(crate) stacks: BTreeMap<String, (Names, Names)>,
     pub(crate) roles: Vec<String>,

@@ -253,6 +253,27 @@ async fn a_function_is_made_once() {
 }
 
 #[tokio::test]
+async fn a_function_that_was_made_and_not_finished_is_finished() {
+    let app = "deploy: { lambda: { function: New, create: { http_api: true } } }";
+    let scene = Scene::with(app, NOTHING, &[]).await;
+    let said = "User: arn:aws:iam::123456789012:user/tester is not authorized to perform: apigateway:POST";
+    scene.aws.state().fail("POST /v2/apis", 9, 403, "AccessDeniedException", said);
+    let receipt = scene.fails(&["apply"], Exit::Failed).await;
+    assert_eq!(outcomes(&receipt), [("New", FunctionOutcome::Failed)]);
+    assert!(receipt.functions[0].error.as_deref().unwrap().contains("no permission for `apigateway:POST`"));
+    scene.aws.state().faults.clear();
+    let plan = scene.plan(&[]).await;
+    assert_eq!(plan.functions[0].action, FunctionAction::Deploy);
+    assert_eq!(plan.functions[0].reasons, [FunctionReason::Unfinished]);
+    let receipt = scene.shop.done(&["apply"]).await;
+    assert_eq!(outcomes(&receipt), [("New", FunctionOutcome::Deployed)]);
+    assert_eq!(receipt.functions[0].url.as_deref(), Some("https://api0.execute-api.us-east-1.amazonaws.com"));
+    scene.calls();
+    assert_eq!(outcomes(&scene.shop.done(&["apply"]).await), [("New", FunctionOutcome::Kept)]);
+    assert!(scene.aws.writes().is_empty());
+}
+
+#[tokio::test]
 async fn rollback_puts_back_tags_and_functions() {
     let scene = Scene::new(API, WEB).await;
     scene.shop.done(&["apply"]).await;

@@ -102,6 +102,9 @@ pub struct CreateFunctionDecl {
     /// Let everybody call it at a URL of its own, which `apply` prints.
     #[serde(default)]
     pub url: Option<Template<bool>>,
+    /// Put an HTTP API of API Gateway in front of it, which everybody may call at the address that `apply` prints; not together with `url`.
+    #[serde(default)]
+    pub http_api: Option<Template<bool>>,
 }
 
 /// An AgentCore runtime.

@@ -7,8 +7,8 @@ use crate::manifest::node::Node;
 use crate::manifest::render::Renderer;
 use crate::problem::{Code, Problem};
 use crate::project::{
-    Architecture, AwsLogin, Compression, CreateFunction, Deployment, Elsewhere, Functions, Image, Lambda, Located,
-    RegistryKind, Runner,
+    Architecture, AwsLogin, Compression, CreateFunction, Deployment, Elsewhere, FunctionAddress, Functions, Image,
+    Lambda, Located, RegistryKind, Runner,
 };
 
 /// The longest call that Lambda allows, in seconds, and the bounds of its memory in MB.
@@ -284,7 +284,22 @@ fn create(node: &Node, image: &Image, made_for: &[Architecture], renderer: &mut 
         timeout: timeout.and_then(|(_, seconds)| i32::try_from(seconds).ok()),
         architecture,
         env: read::text_map(node.get("env")),
-        url: read::flag(node.get("url")),
+        address: address(node, renderer),
+    }
+}
+
+/// Where everybody may call a function that is made.
+fn address(node: &Node, renderer: &mut Renderer) -> Option<FunctionAddress> {
+    match (read::flag(node.get("url")), read::flag(node.get("http_api"))) {
+        (true, true) => {
+            let problem = Problem::error(Code::InvalidDeploy, "a function is made with one address");
+            let place = &node.get("http_api").unwrap_or(node).location;
+            renderer.report(problem.at(place, "beside `url: true`").help("leave `url` or `http_api` out"));
+            None
+        }
+        (true, false) => Some(FunctionAddress::Url),
+        (false, true) => Some(FunctionAddress::HttpApi),
+        (false, false) => None,
     }
 }
 

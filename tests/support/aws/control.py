@@ -1,20 +1,19 @@
-"""The control plane: who may call, what answers, and what is passed on to a server that plays other services."""
+"""The control plane: who may call, and what answers."""
 
 import json
 import re
-import urllib.error
 import urllib.parse
-import urllib.request
 
 from ecr import Ecr
 from ecr_public import EcrPublic
-from state import KEYS, LOCK, REPOSITORIES, SETTINGS, Refused
+from passed import Passed
+from state import KEYS, LOCK, REPOSITORIES, SETTINGS, Refused, may
 from sts import Sts
 from told import Told
 from web import Handler
 
 
-class Control(Told, Sts, Ecr, EcrPublic, Handler):
+class Control(Told, Sts, Ecr, EcrPublic, Passed, Handler):
     """The services' APIs, by the name of the service and of the operation. What nobody here plays is passed on."""
 
     def plane(self):
@@ -34,10 +33,8 @@ class Control(Told, Sts, Ecr, EcrPublic, Handler):
         prefix, _, operation = target.partition(".")
         name = names.get(prefix, service)
         operation = operation or form.get("Action", "")
-        if self.server.passes_to is None and name in ("lambda", "bedrock-agentcore"):
-            return self.without_functions(name, path.path, key)
         if name not in ("ecr", "ecr-public", "sts"):
-            return self.passed(data, service, KEYS.get(key))
+            return self.other(data, key, region, service)
         action = f"{name}:{operation}"
         try:
             with LOCK:
@@ -68,54 +65,15 @@ class Control(Told, Sts, Ecr, EcrPublic, Handler):
         if SETTINGS["throttle"].get(action, 0) > 0:
             SETTINGS["throttle"][action] -= 1
             raise Refused(400, "ThrottlingException", "Rate exceeded")
-        if action in SETTINGS["deny"]:
+        if not may(action):
             raise Refused(400, "AccessDeniedException", f"User: arn:aws:iam::{KEYS[key]}:user/test is not authorized to perform: {action}")
 
     def refuse(self, refused, name):
-        if name == "sts":
+        if name in ("sts", "iam", "cloudformation"):
             body = f"<ErrorResponse><Error><Type>Sender</Type><Code>{refused.code}</Code><Message>{refused.message}</Message></Error><RequestId>test</RequestId></ErrorResponse>"
             return self.answer(refused.status, body.encode(), {"Content-Type": "text/xml"})
         body = json.dumps({"__type": refused.code, "message": refused.message}).encode()
         self.answer(refused.status, body, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-RequestId": "test"})
-
-    def without_functions(self, name, path, key):
-        """Lambda and AgentCore of an account that has no functions."""
-        parts = [part for part in path.split("/") if part]
-        lists = {"lambda": ("ListFunctions", "Functions"), "bedrock-agentcore": ("ListAgentRuntimes", "agentRuntimes")}
-        operation, field = lists[name]
-        if name == "lambda" and len(parts) > 2:
-            operation, field = "GetFunction", None
-        action = f"{name}:{operation}"
-        try:
-            with LOCK:
-                self.admit(action, key)
-        except Refused as refused:
-            self.note(action, refused.status)
-            return self.refuse(refused, name)
-        if field is None:
-            self.note(action, 404)
-            return self.refuse(Refused(404, "ResourceNotFoundException", f"Function not found: {parts[2]}"), name)
-        self.note(action, 200)
-        self.answer(200, json.dumps({field: []}).encode(), {"Content-Type": "application/json"})
-
-    def passed(self, data, service, account):
-        if self.server.passes_to is None:
-            return self.answer(501, b"no such service here", {})
-        request = urllib.request.Request(self.server.passes_to + self.path, data=data or None, method=self.command)
-        for name, value in self.headers.items():
-            if name.lower() not in ("host", "content-length", "connection"):
-                request.add_header(name, value)
-        if account:  # moto has an account for each, and does not know whose our keys are
-            request.add_header("x-moto-account-id", account)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            reply = opener.open(request)
-        except urllib.error.HTTPError as error:
-            reply = error
-        body = reply.read()
-        self.note(f"{service} {self.command} {self.path}", reply.status)
-        kept = {n: v for n, v in reply.headers.items() if n.lower() not in ("content-length", "transfer-encoding", "connection")}
-        self.answer(reply.status, body, kept)
 
     def storage(self, path):
         if self.headers.get("Authorization"):

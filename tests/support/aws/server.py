@@ -13,15 +13,16 @@ Everything else is asked and changed below /_test/ of the control plane:
   GET  /_test/log       every call and request: [{"plane", "what", "status"}]
   GET  /_test/secrets   every token that was handed out
   GET  /_test/state     repositories with their settings, tags and number of images
-  POST /_test/set       {"deny": [ACTION], "throttle": {ACTION: N}, "token_life": SECONDS, "expire_tokens": true, "broken_tags": ...}
+  POST /_test/set       {"deny": [ACTION], "only": [ACTION], "throttle": {ACTION: N}, "slow": {ACTION: SECONDS}, "token_life": SECONDS,
+                         "expire_tokens": true, ...}
   POST /_test/create    {"registry", "name", "mutability"}: a repository
   POST /_test/token     {"public"}: the password of a login
   POST /_test/forget    {"repository", "tag" or "digest"}: something is deleted behind the client's back
 
-A service that this does not play is passed to the server at --pass (moto), as it came; without one, Lambda and AgentCore have no functions.
+A service that this does not play is passed to the server at --pass (moto), once Lambda has judged its images; passed.py tells.
 
-state.py is what all know, web.py the HTTP server, control.py the services' APIs (sts.py, ecr.py, ecr_public.py; told.py is /_test/), data.py the
-registries.
+state.py is what all know, web.py the HTTP server, control.py the services' APIs (sts.py, ecr.py, ecr_public.py, passed.py with images.py; told.py
+is /_test/), data.py the registries.
 
 What it does and why, with the page that says so (docs.aws.amazon.com/AmazonECR/...):
   - A repository that does not exist: 404 NAME_UNKNOWN on the data plane, RepositoryNotFoundException on the control plane

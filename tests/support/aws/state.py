@@ -12,7 +12,7 @@ REPOSITORIES = {}  # (registry, name): Repository; a registry is "ACCOUNT/REGION
 TOKENS = {}  # token: (registry or None for all, ends, may push)
 SECRETS = []
 LOG = []
-SETTINGS = {"deny": [], "throttle": {}, "token_life": 12 * 3600, "mounts": False, "public_account": "123456789012"}
+SETTINGS = {"deny": [], "throttle": {}, "only": None, "slow": {}, "token_life": 12 * 3600, "mounts": False, "public_account": "123456789012"}
 UPLOADS = {}
 
 
@@ -50,6 +50,12 @@ class Repository:
     def immutable(self, tag):
         excluded = any(fnmatch.fnmatchcase(tag, e["filter"]) for e in self.exclusions)
         return self.mutability.startswith("IMMUTABLE") != ("WITH_EXCLUSION" in self.mutability and excluded)
+
+
+def may(action):
+    """Whether the policies in force allow an action. Whose credentials these are, everybody may ask."""
+    only = SETTINGS["only"]
+    return action not in SETTINGS["deny"] and (only is None or action in only or action == "sts:GetCallerIdentity")
 
 
 def hand_out(registry, life, push):
