@@ -62,7 +62,7 @@ fn functions_of_two_accounts_run_one_image() {
     let second = tag(&world);
     assert_ne!(second, first);
     assert_eq!((runs(&moto, SHARED), runs(&moto, LIVE)), (second.clone(), second));
-    world.run(&["apply", "--rollback"]).expect(0);
+    world.run(&["apply", "--rollback"]).expect(0).says("done: 1 tag put back; functions: 2 deployed");
     assert_eq!((runs(&moto, SHARED), runs(&moto, LIVE)), (first.clone(), first));
     world.run(&["doctor"]).expect(0).says("(the role `arn:aws:iam::210987654321:role/deploy`)");
     // What runs there is spared, so both accounts are asked.
