@@ -61,7 +61,6 @@ class Passed:
     def other(self, data, key, region, service):
         """A call of a service that is not played here."""
         path = urllib.parse.urlsplit(self.path).path
-        self.account = KEYS.get(key)
         action, name = operation_of(service, self.command, path, data)
         body = json.loads(data) if data[:1] == b"{" else {}
         try:
@@ -125,14 +124,9 @@ class Passed:
         for name, value in self.headers.items():
             if name.lower() not in ("host", "content-length", "connection"):
                 request.add_header(name, value)
-<<<<<<< HEAD
-        # moto has an account for each, and does not know whose our keys are.
-        request.add_header("x-moto-account-id", self.account)
-=======
         key = re.search(r"Credential=([^/]+)/", self.headers.get("Authorization", ""))
         if key and key[1] in KEYS:  # moto has an account for each, and does not know whose our keys are
             request.add_header("x-moto-account-id", KEYS[key[1]])
->>>>>>> main
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             reply = opener.open(request)
