@@ -153,6 +153,9 @@ impl Error {
                     .to_owned()
             }
             Self::Clock { .. } => "set the clock of this machine; AWS takes 5 minutes of difference at most".to_owned(),
+            Self::Denied { call, said } if said.contains("explicit deny") => {
+                format!("a policy denies `{}`, so that no other one can allow it: take that denial away", call.action)
+            }
             Self::Denied { call, .. } => format!("add this statement to the policy: {}", call.statement()),
             Self::Throttled { .. } => {
                 "wait, lower --jobs, or ask AWS for a higher quota; the same command goes on where it stopped".to_owned()
@@ -236,10 +239,25 @@ fn of_code(call: Call, code: String, said: String, request: String) -> Error {
         () if is(EXPIRED) => Error::Expired { call, said },
         () if is(CLOCK) || (is(INVALID) && of_time) => Error::Clock { call, said },
         () if is(INVALID) => Error::Invalid { call, said },
-        () if is(DENIED) => Error::Denied { call, said },
+        () if is(DENIED) => Error::Denied { call: lacking(call, &said), said },
         () if is(THROTTLED) => Error::Throttled { call, said },
         () => Error::Refused { call, code, said, request },
     }
+}
+
+/// The call of which the permission is missing: one call may take several, and AWS names the one that it missed.
+///
+/// Source: "Troubleshoot access denied error messages", IAM user guide.
+fn lacking(call: Call, said: &str) -> Call {
+    let Some((_, rest)) = said.split_once("is not authorized to perform: ") else { return call };
+    let word =
+        |text: &str| text.split([' ', '\n']).next().unwrap_or_default().trim_end_matches(['.', ',', '"']).to_owned();
+    let action = word(rest);
+    if action == *call.action || !action.contains(':') {
+        return call;
+    }
+    let resource = rest.split_once("on resource: ").map_or_else(|| "*".to_owned(), |(_, resource)| word(resource));
+    Call { action: action.into(), resource: resource.into(), region: call.region }
 }
 
 /// What the chain of credentials said, if it is what failed.
@@ -285,6 +303,25 @@ mod tests {
         assert!(matches!(of("InvalidSignatureException", "Signature expired: 2026"), Error::Clock { .. }));
         assert!(matches!(of("ThrottlingException", ""), Error::Throttled { .. }));
         assert!(of("RepositoryNotFoundException", "x").is("RepositoryNotFoundException"));
+    }
+
+    #[test]
+    fn a_denial_names_the_permission_that_aws_missed() {
+        let said = "User: arn:aws:iam::123456789012:user/u is not authorized to perform: ecr:TagResource on resource: \
+            arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the ecr:TagResource action";
+        let error = of("AccessDeniedException", said);
+        assert!(
+            error.to_string().starts_with("no permission for `ecr:TagResource` on `arn:aws:ecr:eu-west-1:"),
+            "{error}"
+        );
+        assert!(error.help().unwrap().contains(
+            r#""Action": "ecr:TagResource", "Resource": "arn:aws:ecr:eu-west-1:123456789012:repository/app""#
+        ));
+        let denied = of(
+            "AccessDeniedException",
+            "User: u is not authorized to perform: ecr:CreateRepository with an explicit deny",
+        );
+        assert!(denied.help().unwrap().contains("take that denial away"));
     }
 
     #[test]

@@ -62,9 +62,15 @@ fn functions_of_two_accounts_run_one_image() {
     let second = tag(&world);
     assert_ne!(second, first);
     assert_eq!((runs(&moto, SHARED), runs(&moto, LIVE)), (second.clone(), second));
-    world.run(&["apply", "--rollback"]).expect(0);
+    world.run(&["apply", "--rollback"]).expect(0).says("done: 1 tag put back; functions: 2 deployed");
     assert_eq!((runs(&moto, SHARED), runs(&moto, LIVE)), (first.clone(), first));
     world.run(&["doctor"]).expect(0).says("(the role `arn:aws:iam::210987654321:role/deploy`)");
+    // What runs there is spared, so both accounts are asked.
+    world.clear();
+    world.run(&["prune"]).expect(0);
+    let calls = world.calls();
+    let listed = calls.iter().filter(|call| *call == "lambda:ListFunctions" || call.contains("/functions/?"));
+    assert_eq!(listed.count(), 2, "{calls:?}");
 }
 
 #[test]
@@ -75,6 +81,9 @@ fn without_create_the_plan_says_who_is_shut_out() {
     let image = image().replace("      - lambda: { function: Api, create: true }\n", "");
     world.manifest(&world.registries(""), &image);
     world.run(&["plan"]).expect(0).says("its policy does not let the functions of 210987654321 pull");
+    // A function that is not there cannot be rehearsed: Lambda refuses when it is made, and nothing runs.
+    world.run(&["apply"]).expect(1).says("Lambda does not have permission to access the ECR image");
+    assert!(moto.function_of(LIVE, "Api")["Code"].is_null());
     world.manifest(&world.registries(", create: true"), &image);
     world.run(&["apply"]).expect(0).says("210987654321 may pull").says("functions: 1 made");
     world.manifest(&world.registries(""), &image);

@@ -72,6 +72,19 @@ fn one_permission_is_missing() {
     untouched(&world);
 }
 
+/// A call may take several permissions: the one that is missing is named.
+#[test]
+fn the_permission_that_aws_missed_is_named() {
+    let world = shop(", create: { tags: { team: media } }");
+    world.set(&json!({ "deny": ["ecr:TagResource"] }));
+    world
+        .run(&["apply"])
+        .expect(1)
+        .says("no permission for `ecr:TagResource`")
+        .says(r#""Action": "ecr:TagResource", "Resource": "arn:aws:ecr:us-east-1:123456789012:repository/api""#);
+    untouched(&world);
+}
+
 #[test]
 fn a_plan_says_what_it_may_not_see() {
     let world = shop(", create: true");

@@ -223,6 +223,11 @@ fn a_moving_tag_in_an_immutable_repository_is_refused_before_anything_is_built()
     let before = world.repository("123456789012/us-east-1:api");
     world.run(&["apply"]).expect(2).says("api:latest` has to move, and the repository lets no tag move");
     assert_eq!(world.repository("123456789012/us-east-1:api"), before);
+    world
+        .run(&["doctor"])
+        .expect(3)
+        .says("`latest` has to move, and no tag moves there")
+        .says("publish under tags that name the commit");
 }
 
 #[test]

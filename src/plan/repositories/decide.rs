@@ -93,7 +93,7 @@ pub fn repositories_to_ask(project: &Project, steps: &[Step]) -> Vec<AskReposito
 /// What happens to the repositories of the plan's images. `seen` is what AWS said of them; what is not in it was not asked.
 pub fn decide_repositories(project: &Project, steps: &[Step], seen: &SeenRepositories) -> Vec<RepositoryStep> {
     let step = |(place, shelf): ((String, String), Shelf<'_>)| {
-        let hidden = SeenRepository::Hidden("it was not asked".to_owned());
+        let hidden = SeenRepository::Hidden("AWS was not asked".to_owned());
         let seen = seen.get(&place).unwrap_or(&hidden);
         let mut step = RepositoryStep {
             reference: reference_of(project, shelf.destination),

@@ -57,6 +57,8 @@ class Ecr:
         if (registry, told["repositoryName"]) in REPOSITORIES:
             raise Refused(400, "RepositoryAlreadyExistsException", "The repository exists")
         r = Repository(registry, told["repositoryName"])
+        if told.get("tags") and "ecr:TagResource" in SETTINGS["deny"]:
+            raise Refused(400, "AccessDeniedException", f"User: arn:aws:iam::{account}:user/test is not authorized to perform: ecr:TagResource on resource: {r.arn()}")
         r.mutability = told.get("imageTagMutability") or "MUTABLE"
         r.exclusions = told.get("imageTagMutabilityExclusionFilters") or []
         r.scan = (told.get("imageScanningConfiguration") or {}).get("scanOnPush", False)
