@@ -30,17 +30,18 @@ fn asked(world: &World, what: &str) -> (usize, usize) {
     (functions, others.len())
 }
 
-/// A plan, and an apply, of a tree that nobody changed.
-fn counted(world: &World, how: &str) {
+/// A plan, and an apply, of a tree that nobody changed: how many calls each makes.
+fn counted(world: &World, how: &str) -> [usize; 2] {
     world.clear();
     world.run(&["plan", "--exit-code"]).expect(0);
     let plan = asked(world, &format!("a plan ({how})"));
     world.run(&["apply"]).expect(0).says("100 kept");
     let apply = asked(world, &format!("an apply of what is there ({how})"));
-    for (functions, others) in [plan, apply] {
+    [plan, apply].map(|(functions, others)| {
         assert_eq!(functions, COUNT);
         assert!(others <= 10, "{others} more");
-    }
+        functions + others
+    })
 }
 
 #[test]
@@ -51,7 +52,11 @@ fn a_hundred_functions_cost_one_call_each_and_ten_more() {
     moto.stack("media", &functions);
     manifest(&world, "{ stack: media, logical: \"L{{name}}X*\" }");
     world.run(&["apply"]).expect(0).says("functions: 100 deployed");
-    counted(&world, "a stack names the functions");
+    let through_stack = counted(&world, "a stack names the functions");
     manifest(&world, "\"media-{{name}}\"");
-    counted(&world, "functions by their names");
+    let named = counted(&world, "functions by their names");
+    for (index, command) in ["plan", "apply"].into_iter().enumerate() {
+        let line = format!("| `{command}`, all together | {} | {} |", named[index], through_stack[index]);
+        assert!(include_str!("../../docs/aws.md").contains(&line), "docs/aws.md does not say: {line}");
+    }
 }
