@@ -47,6 +47,7 @@
 //! | `.orchestrate/local/` (bases of what is loaded into the daemon of this machine) | `load`, `run` | the same |
 //! | `.orchestrate/build-*/` (blobs between a build and its publication) | | `apply`, removed at the end, or by the next one |
 //! | `.orchestrate/receipt.json` | | `apply` |
+//! | `.orchestrate/runs/*.jsonl` (the events of the last 20 runs), `.orchestrate/events.jsonl` (those of the last) | | `apply` |
 //! | Docker's `config.json` and `certs.d` | for credentials | never |
 //! | `~/.aws` (or what `AWS_CONFIG_FILE` and its like name) | for registries of AWS | never |
 

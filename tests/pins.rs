@@ -77,7 +77,13 @@ fn what_add_fetches_is_pinned_until_update() {
     );
     std::fs::write(work.join("deploy.yaml"), manifest).unwrap();
 
-    let (code, _, stderr) = orchestrate(&work, &["plan", "--offline"]);
+    let (code, stdout, stderr) = orchestrate(&work, &["plan", "--offline"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(
+        stdout.contains(&format!("not planned: a: `http://{address}/data.txt` has no pin in deploy.lock")),
+        "{stdout}"
+    );
+    let (code, _, stderr) = orchestrate(&work, &["plan", "--locked"]);
     assert_eq!(code, 2, "{stderr}");
     assert!(stderr.contains("missing-pin") && stderr.contains("Dockerfile:2:5"), "{stderr}");
     let (code, _, stderr) = orchestrate(&work, &["apply"]);

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -113,7 +115,7 @@ impl Aws {
             .operation_attempt_timeout(Duration::from_secs(30))
             .operation_timeout(Duration::from_secs(180));
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(http.clone())
             .app_name(AppName::new("orchestrate").expect("letters alone"))
             .timeout_config(timeouts.build());
         if !self.0.environment.contains_key("AWS_MAX_ATTEMPTS") {
@@ -126,7 +128,10 @@ impl Aws {
         if let Some(profile) = &login.profile {
             loader = loader.profile_name(profile);
         }
-        let config = loader.load().await;
+        let mut config = loader.load().await;
+        if let Some(profile) = &login.profile {
+            config = Self::as_profile(config, profile, http);
+        }
         let Some(role) = &login.role else { return config };
         let provider = AssumeRoleProvider::builder(role)
             .session_name("orchestrate")
@@ -134,6 +139,17 @@ impl Aws {
             .configure(&config)
             .build()
             .await;
+        config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
+    }
+
+    /// The credentials of a profile and of nothing else: in the standard chain those of the environment would come before it.
+    fn as_profile(config: SdkConfig, profile: &str, http: SharedHttpClient) -> SdkConfig {
+        let region = config.region().cloned().unwrap_or(Region::from_static(HOME_REGION));
+        let provider = ProviderConfig::without_region()
+            .with_behavior_version(Some(BehaviorVersion::latest()))
+            .with_region(Some(region))
+            .with_http_client(http);
+        let provider = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build();
         config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
     }
 

@@ -20,6 +20,7 @@ mod repositories;
 mod set;
 mod settings;
 mod uncommitted;
+mod unseen;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use futures::stream::{self, StreamExt as _};
 
@@ -170,7 +171,6 @@ pub async fn configs(
     loaded: &Loaded,
     settings: &Settings,
 ) -> Result<BaseConfigs, Failure> {
-    let folder = loaded.workspace.state_folder().join("cache").join("configs");
     let wanted: BTreeMap<(Reference, Platform), Digest> = outside(wired)
         .filter(|used| used.place.ends_with("FROM"))
         .filter_map(|used| {
@@ -180,7 +180,7 @@ pub async fn configs(
         .collect();
     let mut configs = BaseConfigs::new();
     for ((reference, platform), digest) in wanted {
-        let path = folder.join(format!("{}.json", digest.hex()));
+        let path = config_file(loaded, digest);
         let kept =
             std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<crate::oci::ImageConfig>(&bytes).ok());
         let config = match kept {
@@ -199,7 +199,8 @@ pub async fn configs(
                 let config = config.map_err(|error| cannot_ask(&error))?;
                 // A cache: where it cannot be written, it is asked for again.
                 if let Ok(bytes) = serde_json::to_vec(&config) {
-                    let _ = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, bytes));
+                    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+                    let _ = folder.and_then(|()| std::fs::write(&path, bytes));
                 }
                 config
             }
@@ -207,6 +208,11 @@ pub async fn configs(
         configs.insert((reference, platform), base_config(&config));
     }
     Ok(configs)
+}
+
+/// Where the configuration of an outside base is kept.
+pub fn config_file(loaded: &Loaded, digest: Digest) -> PathBuf {
+    loaded.workspace.state_folder().join("cache").join("configs").join(format!("{}.json", digest.hex()))
 }
 
 fn base_config(config: &crate::oci::ImageConfig) -> BaseConfig {

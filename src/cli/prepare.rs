@@ -10,11 +10,12 @@ use super::pins::{Added, configs, pin, read_lock};
 use super::registries::Registries;
 use super::settings::Settings;
 use super::uncommitted::mark;
+use super::unseen::leave_out;
 use crate::apply::{ImageWork, PlatformWork};
 use crate::fingerprint::{Fingerprint, Parent, image_key};
 use crate::lock::Lock;
 use crate::name::ImageName;
-use crate::plan::{self, Executor, ImageFacts, Ingredients, Narrowing};
+use crate::plan::{self, Executor, ImageFacts, Ingredients, Narrowing, UnseenImage};
 use crate::platform::Platform;
 use crate::project::{ExecutorChoice, Image};
 use crate::reference::Reference;
@@ -31,25 +32,47 @@ pub struct Prepared {
     pub lock: Lock,
     /// The pins that this run added.
     pub added: Vec<Added>,
+    /// The images that are left out, because nobody may be asked.
+    pub unseen: Vec<UnseenImage>,
+}
+
+/// What happens to images of which something from outside is not known and nobody may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// They are left out.
+    LeftOut,
+    /// They are a problem.
+    Refused,
 }
 
 /// Follows the graph, pins what comes from outside, reads the contexts, computes the keys.
 ///
 /// # Errors
 /// What is wrong in the Dockerfiles or the contexts; a pin that may not be added or cannot be found.
-pub async fn prepare(loaded: &mut Loaded, registries: &Registries, settings: &Settings) -> Result<Prepared, Failure> {
+pub async fn prepare(
+    loaded: &mut Loaded,
+    registries: &Registries,
+    settings: &Settings,
+    unknown: Unknown,
+) -> Result<Prepared, Failure> {
     let mut lock = read_lock(loaded)?;
     let mut wired = loaded.wire(settings, &BaseConfigs::new())?;
+    // A lock that may not grow must have everything; that is what it is asked for.
+    let leaves_out = settings.offline && !settings.locked && unknown == Unknown::LeftOut;
+    let mut unseen = if leaves_out { leave_out(&mut wired, &lock, loaded) } else { Vec::new() };
     let mut added = pin(&wired, &mut lock, registries, settings).await?;
     // The environment and the ONBUILD triggers of outside bases reach into a build, so it is looked at again with them.
     let configs = configs(&wired, &lock, registries, loaded, settings).await?;
     if !configs.is_empty() {
         wired = loaded.wire(settings, &configs)?;
+        if leaves_out {
+            unseen = leave_out(&mut wired, &lock, loaded);
+        }
         added.extend(pin(&wired, &mut lock, registries, settings).await?);
     }
     let (images, mut facts) = keys(loaded, &mut wired, &lock)?;
     mark(loaded, &wired, &images, &mut facts)?;
-    Ok(Prepared { facts, images, wired, lock, added })
+    Ok(Prepared { facts, images, wired, lock, added, unseen })
 }
 
 /// The images of a run, with all that their builds need.

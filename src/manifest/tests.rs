@@ -1,5 +1,6 @@
 //! The rules of the manifest, by value.
 
+mod aws;
 mod elsewhere;
 mod example;
 mod problems;

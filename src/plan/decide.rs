@@ -56,6 +56,7 @@ pub fn decide(facts: &Facts<'_>, wanted: &[Wanted], observed: &Observed) -> Plan
         repositories: Vec::new(),
         functions,
         images,
+        unseen: Vec::new(),
         rebuilds: rebuilds(facts),
         blockers,
         warnings: Vec::new(),

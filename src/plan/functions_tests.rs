@@ -152,6 +152,7 @@ impl Scene {
             observed: true,
             images: Vec::new(),
             set: Vec::new(),
+            unseen: Vec::new(),
             warnings: Vec::new(),
             repositories: Vec::new(),
             functions,

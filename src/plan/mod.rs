@@ -17,7 +17,9 @@ mod rebuild;
 mod repositories;
 mod schema;
 mod stale;
+mod unseen;
 mod wanted;
+mod warning;
 
 pub use decide::{decide, reference_of, tags_to_ask};
 pub use explain::{Causes, Root, explain};
@@ -33,8 +35,8 @@ pub use function::{
 pub use functions::functions_to_ask;
 pub use keys::{Digests, Ingredients, fingerprint, pinned_key};
 pub use model::{
-    Action, Blocker, Commit, Executor, FORCED_BUILDKIT, FORMAT, Mover, Narrowed, Place, Plan, Publication, SetValue,
-    Step, TagMove, Warning,
+    Action, Blocker, Commit, Executor, FORCED_BUILDKIT, FORMAT, Mover, Narrowed, Plan, Publication, SetValue, Step,
+    TagMove,
 };
 pub use reason::Reason;
 pub use rebuild::{Rebuild, RebuildState, rebuild};
@@ -44,4 +46,6 @@ pub use repositories::{
 };
 pub use schema::schema;
 pub use stale::{Stale, stale};
+pub use unseen::{Unseen, UnseenImage};
 pub use wanted::{dated_tag, wanted};
+pub use warning::{Place, Warning};

@@ -9,10 +9,11 @@ use super::function::{Function, FunctionBlocker};
 use super::reason::Reason;
 use super::rebuild::Rebuild;
 use super::repositories::{MOST_TAGS, RepositoryAction, RepositoryNote, RepositoryStep};
+use super::unseen::UnseenImage;
+use super::warning::Warning;
 use crate::digest::{Digest, Key};
 use crate::name::ImageName;
 use crate::platform::Platform;
-use crate::problem::{Label, Problem, Problems, Severity};
 
 /// The version of the plan's JSON.
 pub const FORMAT: u32 = 1;
@@ -71,6 +72,9 @@ pub struct Plan {
     pub repositories: Vec<RepositoryStep>,
     /// The images, each after all that it builds on.
     pub images: Vec<Step>,
+    /// The images that could not be planned, because `--offline` lets nobody be asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<UnseenImage>,
     /// The functions that run them.
     pub functions: Vec<Function>,
     /// Images whose `rebuild_every` has run out, or cannot be judged.
@@ -91,50 +95,6 @@ pub struct SetValue {
     pub name: String,
     /// The value; `null` where it is a secret: who applies the plan gives it again.
     pub value: Option<String>,
-}
-
-/// Something odd that stops nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Warning {
-    /// Its kind, as the pages about problems name it.
-    pub code: String,
-    /// What is odd.
-    pub message: String,
-    /// Where, the most telling place first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub places: Vec<Place>,
-    /// What to do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub help: Option<String>,
-}
-
-/// A place in a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Place {
-    /// The file.
-    pub file: String,
-    /// The line, from 1.
-    pub line: usize,
-    /// The column, from 1.
-    pub column: usize,
-}
-
-impl Warning {
-    /// The warnings among problems, in the order of their places.
-    pub fn of(problems: &Problems) -> Vec<Self> {
-        let place = |label: &Label| {
-            let (line, column) = label.location.line_column();
-            Place { file: label.location.source.name().to_owned(), line, column }
-        };
-        let warnings = problems.sorted().into_iter().filter(|problem| problem.severity == Severity::Warning);
-        let one = |problem: &Problem| Self {
-            code: problem.code.to_string(),
-            message: problem.message.clone(),
-            places: problem.labels.iter().map(place).collect(),
-            help: problem.help.clone(),
-        };
-        warnings.map(one).collect()
-    }
 }
 
 /// The commit that a plan was made on.
@@ -350,7 +310,8 @@ impl Plan {
     /// Whether there is anything to do.
     pub fn has_changes(&self) -> bool {
         let changes = |action| matches!(action, RepositoryAction::Create | RepositoryAction::Change);
-        self.images.iter().any(|step| step.action != Action::Keep)
+        !self.unseen.is_empty()
+            || self.images.iter().any(|step| step.action != Action::Keep)
             || self.repositories.iter().any(|step| changes(step.action))
             || self.functions.iter().any(Function::changes)
     }

@@ -2,6 +2,7 @@
 
 use super::function::{Function, FunctionAction};
 use super::model::{Plan, Publication, Step};
+use super::repositories::{RepositoryChange, RepositoryNote, RepositoryStep};
 
 /// What changed since a plan was saved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,9 @@ pub enum Stale {
     /// Somebody else moved a tag.
     #[error("the tag `{0}` was moved since the plan was made")]
     Tag(String),
+    /// Somebody else changed a repository.
+    #[error("the repository `{0}` is not as it was when it was planned")]
+    Repository(String),
     /// A function is deployed elsewhere, or no more.
     #[error("`{0}` is in only one of the plan and what is deployed now")]
     Functions(String),
@@ -60,7 +64,21 @@ pub fn stale(saved: &Plan, fresh: &Plan) -> Option<Stale> {
         }
     }
     let images = saved.images.iter().zip(&fresh.images).find_map(|(planned, now)| stale_step(planned, now));
-    images.or_else(|| stale_function(saved, fresh))
+    images.or_else(|| stale_repository(saved, fresh)).or_else(|| stale_function(saved, fresh))
+}
+
+/// Whether all that is to be done to repositories was planned. What an earlier run of the same plan did is left out now; what could not be
+/// seen then nobody planned.
+fn stale_repository(saved: &Plan, fresh: &Plan) -> Option<Stale> {
+    let planned = |now: &RepositoryStep, change: &RepositoryChange| {
+        let was = saved.repositories.iter().find(|was| was.reference == now.reference);
+        was.is_some_and(|was| {
+            let hidden = was.notes.iter().any(|note| matches!(note, RepositoryNote::Hidden { .. }));
+            hidden || was.changes.contains(change)
+        })
+    };
+    let odd = fresh.repositories.iter().find(|now| now.changes.iter().any(|change| !planned(now, change)));
+    odd.map(|odd| Stale::Repository(odd.reference.clone()))
 }
 
 /// Whether the functions run what they ran. What an earlier run of the same plan deployed is no staleness.

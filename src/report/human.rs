@@ -115,8 +115,17 @@ impl<W: Write> Human<W> {
             RunOutcome::Interrupted => self.style.bad("interrupted:"),
         };
         let requests: u64 = receipt.requests.values().sum();
-        let functions = functions_text(receipt);
-        self.line(&format!("{head} {}{functions} ({requests} registry requests)", parts.join(", ")));
+        let moved = Some(receipt.moves.len()).filter(|_| receipt.images.is_empty()).unwrap_or_default();
+        let back = match moved {
+            0 => None,
+            1 => Some("1 tag put back".to_owned()),
+            many => Some(format!("{many} tags put back")),
+        };
+        let images = Some(parts.join(", ")).filter(|text| !text.is_empty());
+        let told = [repositories_text(receipt), images.or(back), functions_text(receipt)];
+        let told: Vec<String> = told.into_iter().flatten().collect();
+        let told = if told.is_empty() { "nothing was touched".to_owned() } else { told.join("; ") };
+        self.line(&format!("{head} {told} ({requests} registry requests)"));
         let lost = receipt.repositories.iter().any(|done| done.outcome == RepositoryOutcome::Failed);
         match receipt.outcome {
             RunOutcome::Succeeded => {}
@@ -137,8 +146,22 @@ impl<W: Write> Human<W> {
     }
 }
 
-/// What became of the functions; empty where there are none.
-fn functions_text(receipt: &Receipt) -> String {
+/// What became of the repositories that had something to do.
+fn repositories_text(receipt: &Receipt) -> Option<String> {
+    let count = |outcome| receipt.repositories.iter().filter(|done| done.outcome == outcome).count();
+    let words = [
+        (RepositoryOutcome::Created, "made"),
+        (RepositoryOutcome::Changed, "changed"),
+        (RepositoryOutcome::Failed, "failed"),
+        (RepositoryOutcome::Skipped, "not tried"),
+    ];
+    let some = words.into_iter().filter(|(outcome, _)| count(*outcome) > 0);
+    let parts: Vec<String> = some.map(|(outcome, word)| format!("{} {word}", count(outcome))).collect();
+    (!parts.is_empty()).then(|| format!("repositories: {}", parts.join(", ")))
+}
+
+/// What became of the functions.
+fn functions_text(receipt: &Receipt) -> Option<String> {
     let count = |outcome| receipt.functions.iter().filter(|function| function.outcome == outcome).count();
     let parts: Vec<String> = [
         (FunctionOutcome::Created, "made"),
@@ -152,8 +175,7 @@ fn functions_text(receipt: &Receipt) -> String {
     .filter(|(outcome, _)| count(*outcome) > 0)
     .map(|(outcome, word)| format!("{} {word}", count(outcome)))
     .collect();
-    let before = if receipt.images.is_empty() { "" } else { "; " };
-    if parts.is_empty() { String::new() } else { format!("{before}functions: {}", parts.join(", ")) }
+    (!parts.is_empty()).then(|| format!("functions: {}", parts.join(", ")))
 }
 
 fn phase_text(phase: Phase, at: &str) -> String {

@@ -11,6 +11,7 @@ mod quiet;
 mod repositories;
 mod storage;
 mod style;
+mod unseen;
 mod why;
 mod words;
 
@@ -23,6 +24,7 @@ pub use quiet::Failures;
 pub use repositories::{change_text, note_text};
 pub use storage::{PrunedRepository, SizedRepository, prune_json, prune_text, sizes_json, sizes_text};
 pub use style::Style;
+pub use unseen::unseen_text;
 pub use why::differences_text;
 pub use words::{action_word, bytes, reason_text, rebuild_text};
 

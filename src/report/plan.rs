@@ -9,6 +9,7 @@ use super::causes::causes_text;
 use super::functions::{function_blocker_text, functions_summary, functions_text};
 use super::repositories::repositories_text;
 use super::style::Style;
+use super::unseen::unseen_text;
 use super::words::{action_word, reason_text, rebuild_text};
 use crate::plan::{Action, Blocker, Executor, Plan, Publication, Step, explain};
 
@@ -30,6 +31,10 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
         let _ = write!(text, "\n{causes}");
     }
     text.push_str(&functions_text(plan, style, verbose));
+    let unseen = unseen_text(plan, style);
+    if !unseen.is_empty() {
+        let _ = write!(text, "\n{unseen}");
+    }
     for rebuild in &plan.rebuilds {
         let _ = writeln!(text, "\n{}", style.warn(&rebuild_text(rebuild)));
     }
@@ -164,8 +169,12 @@ fn summary(plan: &Plan, style: Style) -> String {
         };
         return style.good(&format!("nothing to do: {images}"));
     }
+    let unseen = match plan.unseen.len() {
+        0 => String::new(),
+        some => format!("; {some} not planned"),
+    };
     format!(
-        "{} {} to build, {} to copy, {} to tag, {} to keep{}",
+        "{} {} to build, {} to copy, {} to tag, {} to keep{}{unseen}",
         style.strong("plan:"),
         count(Action::Build),
         count(Action::Copy),

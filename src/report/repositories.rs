@@ -1,14 +1,36 @@
 //! Repositories of a plan, for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::style::Style;
 use crate::plan::{RepositoryAction, RepositoryChange, RepositoryNote, RepositoryStep};
 
+/// How many repositories are named that are not seen for one reason.
+const NAMED: usize = 4;
+
 /// What happens to the repositories: those that change, and those that there is something to say of.
 pub fn repositories_text(steps: &[RepositoryStep], style: Style, verbose: bool) -> String {
     let mut text = String::new();
+    // Many that are not seen for one reason are said once.
+    let hidden = |step: &RepositoryStep| match (step.action, &step.notes[..]) {
+        (RepositoryAction::Unknown, [RepositoryNote::Hidden { why, .. }]) => Some(why.clone()),
+        _ => None,
+    };
+    let mut unseen: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for step in steps {
+        if let Some(why) = hidden(step) {
+            unseen.entry(why).or_default().push(&step.reference);
+        }
+    }
+    for (why, references) in unseen.iter().filter(|(_, references)| references.len() > 1) {
+        let _ = writeln!(text, "{}{} repositories: {why}", style.warn("not seen     "), references.len());
+        let shown = if verbose { references.len() } else { references.len().min(NAMED) };
+        let more = references.len() - shown;
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let _ = writeln!(text, "         {}{more}", style.dim(&references[..shown].join(", ")));
+    }
+    for step in steps.iter().filter(|step| hidden(step).is_none_or(|why| unseen[&why].len() == 1)) {
         let quiet = step.action == RepositoryAction::Keep && step.notes.is_empty();
         if quiet && !verbose {
             continue;
@@ -35,7 +57,7 @@ pub fn repositories_text(steps: &[RepositoryStep], style: Style, verbose: bool) 
 pub fn change_text(change: &RepositoryChange) -> String {
     match change {
         RepositoryChange::Create { .. } => format!("create it: {}", settings_text(change)),
-        RepositoryChange::CreatePublic { .. } => "create it, for everybody to read".to_owned(),
+        RepositoryChange::CreatePublic { .. } => format!("create it: {}", settings_text(change)),
         RepositoryChange::Untagged { from: None, to, .. } => format!("let untagged images go after {to} days"),
         RepositoryChange::Untagged { from: Some(from), to, .. } => {
             format!("let untagged images go after {to} days in place of {from}")
@@ -53,7 +75,7 @@ pub fn change_text(change: &RepositoryChange) -> String {
 pub fn done_text(change: &RepositoryChange) -> String {
     match change {
         RepositoryChange::Create { .. } => format!("created: {}", settings_text(change)),
-        RepositoryChange::CreatePublic { .. } => "created, for everybody to read".to_owned(),
+        RepositoryChange::CreatePublic { .. } => format!("created: {}", settings_text(change)),
         RepositoryChange::Untagged { to, .. } => format!("untagged images go after {to} days"),
         RepositoryChange::Pull { revoked, .. } => {
             let pullers = pullers_of(change);
@@ -71,8 +93,25 @@ fn pullers_of(change: &RepositoryChange) -> Vec<String> {
     service.into_iter().chain(accounts.iter().cloned()).collect()
 }
 
-/// What a private repository is created with.
+fn tagged(tags: &BTreeMap<String, String>) -> Option<String> {
+    let pairs: Vec<String> = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    (!pairs.is_empty()).then(|| format!("tagged {}", pairs.join(", ")))
+}
+
+/// What a repository is created with.
 fn settings_text(change: &RepositoryChange) -> String {
+    if let RepositoryChange::CreatePublic { description, about, usage, tags } = change {
+        let mut said = vec!["for everybody to read".to_owned()];
+        said.extend(description.as_ref().map(|text| format!("described as `{text}`")));
+        let texts: Vec<&str> = [("about", about), ("usage", usage)]
+            .iter()
+            .filter(|(_, text)| text.is_some())
+            .map(|(name, _)| *name)
+            .collect();
+        said.extend((!texts.is_empty()).then(|| format!("with texts for {}", texts.join(" and "))));
+        said.extend(tagged(tags));
+        return said.join(", ");
+    }
     let RepositoryChange::Create { scan_on_push, immutable, except, encryption, tags } = change else {
         return String::new();
     };
@@ -84,7 +123,7 @@ fn settings_text(change: &RepositoryChange) -> String {
         let but = if except.is_empty() { String::new() } else { format!(" but for {}", except.join(", ")) };
         said.push(format!("tags do not move{but}"));
     }
-    said.extend(tags.iter().map(|(name, value)| format!("{name}={value}")));
+    said.extend(tagged(tags));
     said.join(", ")
 }
 
@@ -106,6 +145,11 @@ pub fn note_text(note: &RepositoryNote) -> String {
             )
         }
         RepositoryNote::Immovable { tag } => format!("`{tag}` has to move, and no tag moves there"),
+        RepositoryNote::Stuck { tag } => {
+            format!(
+                "`{tag}` moves with each publication, but no tag will move there: put it into `immutable: {{ except: [...] }}`"
+            )
+        }
         RepositoryNote::ManyTags { digest, tags } => {
             format!("{} would have {tags} tags; ECR allows 1,000", digest.short())
         }

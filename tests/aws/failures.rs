@@ -155,3 +155,12 @@ fn the_doctor_names_everything_that_is_in_the_way() {
         .says("bad      credentials private: there are no AWS credentials")
         .says("skipped  plan");
 }
+
+#[test]
+fn the_doctor_asks_the_registry_and_not_its_api_alone() {
+    let world = World::new();
+    let nowhere =
+        world.registries(", create: true").replace(&world.private("123456789012/us-east-1"), "http://127.0.0.1:9");
+    world.manifest(&nowhere, IMAGE);
+    world.run(&["doctor"]).expect(3).says("`123456789012.dkr.ecr.us-east-1.amazonaws.com` cannot be asked");
+}

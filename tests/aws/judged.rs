@@ -21,7 +21,7 @@ fn published(world: &World) {
 fn asked(world: &World, key: &str, call: &str) -> String {
     let script = format!(
         "import boto3, botocore\nclient = boto3.client('lambda', aws_access_key_id='{key}', aws_secret_access_key='x')\n\
-         role = 'arn:aws:iam::123456789012:role/operator'\n\
+         role = f\"arn:aws:iam::{{boto3.client('sts', aws_access_key_id='{key}', aws_secret_access_key='x').get_caller_identity()['Account']}}:role/operator\"\n\
          def make(uri, architecture='arm64'):\n return client.create_function(FunctionName='Try', PackageType='Image', Role=role, \
          Architectures=[architecture], Code={{'ImageUri': uri}})\n\
          def update(uri):\n return client.update_function_code(FunctionName='Try', ImageUri=uri, DryRun=True)\n\
@@ -88,7 +88,7 @@ fn another_account_is_let_in_with_its_functions_or_not_at_all() {
     published(&world);
     let script = "import boto3\nboto3.client('iam', aws_access_key_id='AKIDOTHERACCOUNT', aws_secret_access_key='x').create_role(RoleName='operator', \
         AssumeRolePolicyDocument='{}')\n";
-    moto.python(script);
+    python(world.control(), script);
     let there = || asked(&world, "AKIDOTHERACCOUNT", &format!("make('{HOST}/api:latest')"));
     assert!(there().starts_with("AccessDeniedException Lambda does not have permission"), "{}", there());
     // The policy that the program sets for `allow`.

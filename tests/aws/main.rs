@@ -5,6 +5,7 @@
 mod clients;
 mod counts;
 mod deploying;
+mod elsewhere;
 mod engine;
 mod failures;
 mod hosts;

@@ -46,11 +46,16 @@ impl Moto {
 
     /// What GetFunction says of a function in us-east-1.
     pub fn function(&self, name: &str) -> Value {
+        self.function_of("123456789012", name)
+    }
+
+    /// The same of a function of an account.
+    pub fn function_of(&self, account: &str, name: &str) -> Value {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let credential = "AWS4-HMAC-SHA256 Credential=AKIDORCHESTRATE/20260101/us-east-1/lambda/aws4_request";
         let head = format!(
             "GET /2015-03-31/functions/{name} HTTP/1.1\r\nHost: lambda.us-east-1.amazonaws.com\r\nAuthorization: {credential}, \
-             SignedHeaders=host, Signature=0\r\nConnection: close\r\n\r\n"
+             SignedHeaders=host, Signature=0\r\nx-moto-account-id: {account}\r\nConnection: close\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = String::new();

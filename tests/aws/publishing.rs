@@ -30,6 +30,7 @@ fn a_first_apply_makes_repositories_and_a_second_one_only_looks() {
     );
     assert!(planned.out.contains("let untagged images go after 14 days"), "{}", planned.out);
     assert!(planned.out.contains("create       public.ecr.aws/a1b2c3d4/api"), "{}", planned.out);
+    assert!(planned.out.contains("create it: for everybody to read, described as `ours`"), "{}", planned.out);
     assert!(world.calls().iter().all(|call| is_read(call)), "{:?}", world.calls());
     assert_eq!(world.ask("state"), json!({}), "a plan creates nothing");
 
@@ -215,6 +216,7 @@ fn a_moving_tag_in_an_immutable_repository_is_refused_before_anything_is_built()
     let world = World::new();
     let image = "  api:\n    push: [{ registry: private, repository: api, tags: [latest] }]\n";
     world.manifest(&world.registries(", create: { immutable: true }"), image);
+    world.run(&["plan"]).expect(0).says("`latest` moves with each publication, but no tag will move there");
     world.run(&["apply"]).expect(0);
     world.write("a.txt", "two");
     world.commit("two");
@@ -239,9 +241,12 @@ fn a_profile_of_its_own_and_a_registry_that_lets_us_in() {
         crate::world::SECRET_KEY
     );
     world.write("home/.aws/credentials", &keys);
+    // The environment has credentials too: of the first account.
+    world.manifest(&registry(", profile: nowhere"), image);
+    world.run(&["plan"]).expect(3).says("nowhere");
     world.manifest(&registry(", profile: staging, create: true"), image);
-    world.nobody();
     world.run(&["apply"]).expect(0);
+    world.nobody();
     world.run(&["doctor"]).expect(0).says("the profile `staging`");
     // The credentials in force are of the first account, which the second one lets in.
     world.environment.clear();

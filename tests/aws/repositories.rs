@@ -190,6 +190,32 @@ fn a_part_of_the_images_takes_nothing_from_their_repository() {
     }
 }
 
+/// A saved plan does to repositories what it says, and nothing else.
+#[test]
+fn a_saved_plan_is_stale_where_a_repository_changed() {
+    let world = World::new();
+    world.manifest(&world.registries(CREATE), TWO);
+    let saved = &["plan", "--out", ".orchestrate/saved.plan"];
+    let apply = &["apply", ".orchestrate/saved.plan"];
+    world.write(".orchestrate/keep", "");
+    world.run(saved).expect(0);
+    // A run of the same plan that went half the way is no staleness.
+    world.set(&json!({ "deny": ["ecr:PutLifecyclePolicy"] }));
+    world.run(apply).expect(1);
+    world.set(&json!({ "deny": [] }));
+    world.run(apply).expect(0);
+    world.run(apply).expect(0);
+    // Somebody takes the policy away.
+    world.run(saved).expect(0);
+    world.post("repository", &json!({ "repository": "web", "policy": null }));
+    world.run(apply).expect(4).says(&format!("the repository `{PLACE}/web` is not as it was when it was planned"));
+    // What could not be seen when it was planned is no promise.
+    world.set(&json!({ "deny": ["ecr:GetRepositoryPolicy"] }));
+    world.run(saved).expect(0);
+    world.set(&json!({ "deny": [] }));
+    world.run(apply).expect(0).says("210987654321 may pull");
+}
+
 #[test]
 fn a_policy_of_which_nothing_is_left_is_deleted() {
     let world = World::new();

@@ -11,6 +11,7 @@ mod interrupted;
 mod mistakes;
 mod outputs;
 mod place;
+mod plans;
 mod problems;
 mod published;
 mod rebuilds;

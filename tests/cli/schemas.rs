@@ -10,13 +10,13 @@ use crate::place::{Place, repository};
 use crate::published::{damage, publish, shop};
 
 /// A committed schema, compiled.
-struct Schema {
+pub struct Schema {
     schemas: Schemas,
     index: SchemaIndex,
 }
 
 impl Schema {
-    fn committed(name: &str) -> Self {
+    pub fn committed(name: &str) -> Self {
         let path = repository().join("schema").join(name);
         let value: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
@@ -29,7 +29,7 @@ impl Schema {
         self.schemas.validate(value, self.index).is_ok()
     }
 
-    fn must_take(&self, what: &str, value: &Value) {
+    pub fn must_take(&self, what: &str, value: &Value) {
         if let Err(error) = self.schemas.validate(value, self.index) {
             panic!("{what}: {error:#}\n{value:#}");
         }

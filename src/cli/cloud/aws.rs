@@ -213,11 +213,12 @@ impl Cloud {
         step: &RepositoryStep,
         change: &RepositoryChange,
     ) -> Result<(), ControlError> {
-        Ok(match self.registry(project, &step.registry).await? {
+        match self.registry(project, &step.registry).await? {
             Some(Api::Private(ecr)) => ecr.change(&step.repository, change).await?,
             Some(Api::Public(ecr)) => ecr.change(&step.repository, change).await?,
             None => {}
-        })
+        }
+        Ok(())
     }
 
     /// The API of a registry of the manifest.

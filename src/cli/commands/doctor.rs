@@ -10,11 +10,15 @@ use crate::cli::args::{Choose, DoctorArguments};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::{BaseConfigs, Loaded, Wired, load};
 use crate::cli::print;
+use crate::cli::registries::open;
 use crate::cli::settings::Settings;
 use crate::plan::{RepositoryAction, RepositoryNote, RepositoryStep};
 use crate::project::{ExecutorChoice, Project, RegistryKind};
-use crate::registry::{Anonymous, Need};
+use crate::registry::{Anonymous, By, Need};
 use crate::report::{Check, Health, change_text, checks_json, checks_text, note_text};
+
+/// A tag that need not be there: whether the registry answers at all is the question.
+const ASKED: &str = "latest";
 
 /// Looks at everything that an apply would need; changes nothing.
 pub async fn doctor(settings: &Settings, arguments: &DoctorArguments) -> Result<Exit, Failure> {
@@ -71,15 +75,24 @@ async fn registries(planned: &Planned, checks: &mut Vec<Check>) {
     let project = &planned.loaded.project;
     for registry in project.registries.values() {
         let name = registry.name.as_str();
-        let used = planned.plan.images.iter().flat_map(|step| &step.destinations);
-        if !used.into_iter().any(|publication| publication.registry == name) {
+        let published = planned.plan.images.iter().filter_map(|step| planned.loaded.project.images.get(&step.name));
+        let mut used = published.flat_map(|image| &image.destinations);
+        let Some(destination) = used.find(|destination| destination.registry.as_str() == name) else {
             checks.push(Check::new("registry", name, Health::Skipped, "no image is published there"));
             continue;
-        }
+        };
         let Some(host) = registry.host() else {
             checks.push(Check::new("registry", name, Health::Good, "it can be read"));
             continue;
         };
+        // The plan may have asked the cloud's API alone.
+        let (client, root) = (&planned.registries.client, planned.loaded.workspace.root());
+        let repository = open(client, project, root, name, &destination.repository);
+        if let Err(error) = repository.head_manifest(By::Tag(ASKED)).await {
+            let said = format!("`{host}` cannot be asked: {error}");
+            checks.push(Check::new("registry", name, Health::Bad, said).help(error.help()));
+            continue;
+        }
         checks.push(match planned.registries.credentials.for_host(&host, Need::Request).await {
             Ok(Some(_)) => {
                 Check::new("registry", name, Health::Good, format!("`{host}` answers, and there is a login"))
@@ -108,6 +121,12 @@ fn repository(step: &RepositoryStep) -> Check {
     let notes: Vec<String> = step.notes.iter().map(note_text).collect();
     let odd = step.notes.iter().any(|note| !matches!(note, RepositoryNote::Differs { .. }));
     let said = changes.into_iter().chain(notes).collect::<Vec<_>>().join("; ");
+    let blocks = |note: &&RepositoryNote| matches!(note, RepositoryNote::Immovable { .. });
+    if let Some(blocker) = step.notes.iter().find(blocks) {
+        let help =
+            "leave the tag out of the repository's immutability, or publish under tags that name the commit alone";
+        return check(Health::Bad, note_text(blocker)).help(Some(help.to_owned()));
+    }
     match step.action {
         RepositoryAction::Missing => check(Health::Bad, "it does not exist".to_owned())
             .help(Some("`create: true` at the registry lets apply create it".to_owned())),

@@ -8,7 +8,7 @@ use crate::cli::args::InputsArguments;
 use crate::cli::contexts::explain_contexts;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::load;
-use crate::cli::prepare::prepare;
+use crate::cli::prepare::{Unknown, prepare};
 use crate::cli::print;
 use crate::cli::registries::Registries;
 use crate::cli::settings::Settings;
@@ -24,7 +24,7 @@ pub async fn inputs(settings: &Settings, arguments: &InputsArguments) -> Result<
     let mut loaded = load(&only)?;
     let name = loaded.image(&arguments.image)?.name.clone();
     let registries = Registries::new(&only, &loaded.project).await?;
-    let prepared = prepare(&mut loaded, &registries, &only).await?;
+    let prepared = prepare(&mut loaded, &registries, &only, Unknown::Refused).await?;
     let explained = explain_contexts(&mut loaded, &prepared.wired, &name)?;
     let (work, facts) = (&prepared.images[&name], &prepared.facts[&name]);
     let (mut files, mut dropped) = (Vec::new(), Vec::new());

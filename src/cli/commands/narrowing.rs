@@ -12,7 +12,7 @@ use crate::cli::args::{BuilderArguments, CheckArguments};
 use crate::cli::dates::now;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::{Loaded, load};
-use crate::cli::prepare::{Prepared, prepare};
+use crate::cli::prepare::{Prepared, Unknown, prepare};
 use crate::cli::print;
 use crate::cli::promotion::repositories;
 use crate::cli::registries::Registries;
@@ -150,7 +150,7 @@ async fn prepared(
     let mut loaded = load(settings)?;
     change(&mut loaded);
     let registries = Registries::new(settings, &loaded.project).await?;
-    let prepared = prepare(&mut loaded, &registries, settings).await?;
+    let prepared = prepare(&mut loaded, &registries, settings, Unknown::Refused).await?;
     Ok((loaded, prepared, registries))
 }
 

@@ -8,7 +8,7 @@ use crate::cli::asking::Asking;
 use crate::cli::dates;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::{Loaded, load};
-use crate::cli::prepare::{Prepared, prepare};
+use crate::cli::prepare::{Prepared, Unknown, prepare};
 use crate::cli::promotion::{Promotion, repositories};
 use crate::cli::registries::Registries;
 use crate::cli::set;
@@ -16,7 +16,7 @@ use crate::cli::settings::Settings;
 use crate::cli::{eprint, print, show_problems};
 use crate::name::ImageName;
 use crate::plan::{Action, Choices, Commit, Facts, Plan, Warning, decide_repositories, repositories_to_ask, wanted};
-use crate::report::plan_text;
+use crate::report::{plan_text, unseen_text};
 use crate::workspace::History;
 
 /// A plan and what it was made from.
@@ -45,6 +45,7 @@ pub async fn plan(settings: &Settings, arguments: &PlanArguments) -> Result<Exit
         write_whole(path, planned.plan.to_json().as_bytes())?;
     }
     if arguments.matrix {
+        eprint(&unseen_text(&planned.plan, settings.err));
         print(&format!("{}\n", matrix(&planned.plan)));
     } else if settings.json {
         print(&planned.plan.to_json());
@@ -123,7 +124,7 @@ async fn planned(
     loaded.workspace.leave_out(outputs.iter().map(String::as_str));
     let registries =
         Registries::with(settings, &loaded.project, promotion.as_ref().map(|other| &other.project)).await?;
-    let mut prepared = prepare(&mut loaded, &registries, settings).await?;
+    let mut prepared = prepare(&mut loaded, &registries, settings, Unknown::LeftOut).await?;
     let mut warnings = loaded.warnings.clone();
     warnings.append(prepared.wired.warnings.clone());
     if !warnings.is_empty() && !settings.quiet {
@@ -180,6 +181,7 @@ async fn planned(
     let asks = if settings.offline { Vec::new() } else { repositories_to_ask(&loaded.project, &plan.images) };
     let seen = settings.cloud.look(&loaded.project, &asks).await?;
     let found = decide_repositories(&loaded.project, &plan.images, &seen);
-    let plan = Plan { warnings: Warning::of(&warnings), ..plan.with_repositories(found) };
+    let unseen = prepared.unseen.clone();
+    let plan = Plan { unseen, warnings: Warning::of(&warnings), ..plan.with_repositories(found) };
     Ok(Planned { plan, prepared, registries, repositories, sources, history, loaded })
 }

@@ -7,7 +7,7 @@ use crate::cli::args::UpdateArguments;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::{BaseConfigs, Loaded, Wired, load};
 use crate::cli::pins::{LOCK, pin_of_remote, read_lock};
-use crate::cli::prepare::prepare;
+use crate::cli::prepare::{Unknown, prepare};
 use crate::cli::promotion::repositories;
 use crate::cli::registries::Registries;
 use crate::cli::settings::Settings;
@@ -122,7 +122,7 @@ async fn due(loaded: &mut Loaded, registries: &Registries, settings: &Settings) 
     }
     // A pin that is not in the lock yet is about to come into it.
     let settings = Settings { locked: false, ..settings.clone() };
-    let mut prepared = prepare(loaded, registries, &settings).await?;
+    let mut prepared = prepare(loaded, registries, &settings, Unknown::Refused).await?;
     let repositories = repositories(&loaded.project, &registries.client, loaded.workspace.root());
     dates::ask(&loaded.project, &mut prepared.facts, &repositories).await?;
     let judged = prepared

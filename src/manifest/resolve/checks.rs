@@ -134,9 +134,12 @@ pub(crate) fn is_public(project: &Project, destination: &Destination) -> bool {
     project.registries.get(&destination.registry).is_some_and(|registry| registry.public)
 }
 
+/// A function: what runs it, the region, the account where it is known, the name.
+type Place<'a> = (&'static str, &'a str, Option<&'a str>, String);
+
 /// Two images for one function: whichever came last would run.
 fn function_conflicts(project: &Project, renderer: &mut Renderer) {
-    let mut claims: BTreeMap<(&str, &str, Option<&str>, String), (&ImageName, &Location)> = BTreeMap::new();
+    let mut claims: BTreeMap<Place<'_>, (&ImageName, &Location)> = BTreeMap::new();
     for image in project.images.values() {
         for deployment in &image.deploy {
             for (kind, name) in names(&deployment.value.runner) {

@@ -1,7 +1,8 @@
 //! `deploy:`: what runs an image, and whether it can.
 
+use super::aws::{self, ACCOUNT_HELP, is_account, login};
 use super::read;
-use super::registries::{ACCOUNT_HELP, Registries, is_account, login};
+use super::registries::Registries;
 use crate::manifest::node::Node;
 use crate::manifest::render::Renderer;
 use crate::problem::{Code, Problem};
@@ -53,7 +54,7 @@ fn deployment(
                 .help("leave `output: { compression: zstd }` out of this image"),
         );
     }
-    let region = node.get("region").and_then(Node::text).map(str::to_owned);
+    let region = aws::region(node.get("region"), renderer);
     let elsewhere = elsewhere(node, renderer);
     let wanted = Wanted { region, account: elsewhere.as_ref().map(|elsewhere| elsewhere.account.as_str()) };
     let (region, source) = source(&runner, &wanted, image, registries, &location, renderer)?;

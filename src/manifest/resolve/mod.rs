@@ -1,6 +1,7 @@
 //! A manifest and choices to a [`Project`]: overlays, vars, registries, then each image in its own scope.
 
 mod args;
+mod aws;
 mod checks;
 mod deploy;
 mod image;

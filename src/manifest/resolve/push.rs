@@ -1,7 +1,7 @@
 //! `push:` and its tags.
 
 use super::image::Draft;
-use super::{read, registries};
+use super::{aws, read, registries};
 use crate::manifest::check;
 use crate::manifest::node::{Key, Kind, Mapping, Node};
 use crate::manifest::render::{References, Renderer};
@@ -81,6 +81,10 @@ fn destination(
     }
     let registry = registry_of(&plain, registries, renderer);
     let repository = repository_of(&plain, draft, renderer);
+    let declared = registry.as_ref().and_then(|name| registries.declared.get(name));
+    if let (Some(name), Some(declared)) = (&repository, declared) {
+        aws::repository(name, declared, &place_of(item), renderer);
+    }
     let tags = tags_node.map(|node| tag_rules(node, draft, renderer)).unwrap_or_default();
     let keep = registries::keep_of(&plain, renderer);
     (renderer.errors() == errors).then_some(Destination {

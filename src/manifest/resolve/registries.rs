@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::aws::{self, ACCOUNT_HELP, is_account, login};
 use super::read;
 use crate::manifest::check;
 use crate::manifest::choices::Choices;
@@ -156,18 +157,18 @@ fn kind_of(kind: &str, node: &Node, choices: &Choices, renderer: &mut Renderer) 
                 read::invalid(place, &format!("`{written}` is not an AWS account"), Some(ACCOUNT_HELP), renderer);
             }
             RegistryKind::Ecr {
-                region: text("region").unwrap_or_default(),
+                region: aws::region(node.get("region"), renderer).unwrap_or_default(),
                 account,
                 create: create_of(kind, node, renderer),
-                url: text("url"),
+                url: aws::url(node.get("url"), renderer),
                 login,
                 cross_account: read::flag(node.get("cross_account")),
             }
         }
         "ecr-public" => RegistryKind::EcrPublic {
-            alias: text("alias").unwrap_or_default(),
+            alias: aws::alias(node.get("alias"), renderer),
             create: create_of(kind, node, renderer),
-            url: text("url"),
+            url: aws::url(node.get("url"), renderer),
             login: login(node, renderer),
         },
         "oci" => oci(node.get("url")?, renderer)?,
@@ -179,21 +180,6 @@ fn kind_of(kind: &str, node: &Node, choices: &Choices, renderer: &mut Renderer) 
         }
         _ => RegistryKind::Docker,
     })
-}
-
-/// Who we are at a registry of AWS, or where a function is.
-pub(super) fn login(node: &Node, renderer: &mut Renderer) -> AwsLogin {
-    let text = |key: &str| node.get(key).and_then(Node::text).filter(|text| !text.is_empty()).map(str::to_owned);
-    let login = AwsLogin { profile: text("profile"), role: text("role") };
-    if let (Some(place), Some(role)) = (node.get("role"), &login.role) {
-        let parts: Vec<&str> = role.splitn(6, ':').collect();
-        let sound = matches!(parts[..], ["arn", _, "iam", "", account, name] if account.len() == 12 && name.starts_with("role/"));
-        if !sound {
-            let help = "a role is `arn:aws:iam::<account>:role/<name>`";
-            read::invalid(place, &format!("`{role}` is not the ARN of a role"), Some(help), renderer);
-        }
-    }
-    login
 }
 
 /// The keys of `create` that one kind of registry alone takes.
@@ -217,6 +203,8 @@ fn create_of(kind: &str, node: &Node, renderer: &mut Renderer) -> Option<CreateR
     let text = |key: &str| create.get(key).and_then(Node::text).filter(|text| !text.is_empty()).map(str::to_owned);
     let immutable = create.get("immutable");
     let except = immutable.and_then(|immutable| immutable.get("except"));
+    let region = node.get("region").and_then(Node::text).unwrap_or_default();
+    aws::resource_tags(create.get("tags"), renderer);
     let allow = read::texts(create.get("allow"));
     for account in allow.iter().filter(|account| !is_account(&account.value)) {
         let message = format!("`{}` is not an AWS account", account.value);
@@ -226,19 +214,13 @@ fn create_of(kind: &str, node: &Node, renderer: &mut Renderer) -> Option<CreateR
         scan_on_push: read::flag(create.get("scan_on_push")),
         immutable: except.is_some() || read::flag(immutable),
         except: read::texts(except).into_iter().map(|text| text.value).collect(),
-        encryption: text("encryption"),
+        encryption: aws::encryption(create.get("encryption"), region, renderer),
         tags: read::text_map(create.get("tags")),
         allow: allow.into_iter().map(|account| account.value).collect(),
         description: text("description"),
         about: text("about"),
         usage: text("usage"),
     })
-}
-
-pub(super) const ACCOUNT_HELP: &str = "an AWS account is a number of 12 digits; write it in quotes if it begins with 0";
-
-pub(super) fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn oci(node: &Node, renderer: &mut Renderer) -> Option<RegistryKind> {

@@ -50,10 +50,10 @@ fn an_image_of_the_own_account_comes_first() {
 #[test]
 fn what_does_not_say_where_is_refused() {
     for (lambda, column) in [
-        ("profile: live", 52),
-        ("account: '22222'", 52),
-        ("role: deploy", 49),
-        (&format!("role: '{ROLE}', account: '333333333333'"), 101),
+        ("profile: live", 49),
+        ("account: '22222'", 49),
+        ("role: deploy", 46),
+        (&format!("role: '{ROLE}', account: '333333333333'"), 96),
     ] {
         assert_eq!(deployed(SHARED, lambda).problems(), [format!("invalid-value 9:{column}")], "{lambda}");
     }

@@ -248,10 +248,10 @@ fn registries_of_aws_say_who_we_are_and_how_repositories_are_made() {
     );
     assert_eq!(login.profile.as_deref(), Some("p"));
     for (registry, problem) in [
-        ("{ kind: ecr, region: r, role: 'arn:aws:iam::1:role/x' }", "invalid-value"),
-        ("{ kind: ecr, region: r, profile: p }", "invalid-value"),
-        ("{ kind: ecr, region: r, create: { allow: ['12'] } }", "invalid-value"),
-        ("{ kind: ecr, region: r, create: { usage: x } }", "invalid-registry"),
+        ("{ kind: ecr, region: us-east-1, role: 'arn:aws:iam::1:role/x' }", "invalid-value"),
+        ("{ kind: ecr, region: us-east-1, profile: p }", "invalid-value"),
+        ("{ kind: ecr, region: us-east-1, create: { allow: ['12'] } }", "invalid-value"),
+        ("{ kind: ecr, region: us-east-1, create: { usage: x } }", "invalid-registry"),
         ("{ kind: ecr-public, alias: a, create: { scan_on_push: true } }", "invalid-registry"),
         ("{ kind: ecr-public, alias: a, cross_account: true }", "invalid-registry"),
     ] {

@@ -138,6 +138,7 @@ impl Shelf<'_> {
             (SeenRepository::Missing, Some(create)) => {
                 step.action = RepositoryAction::Create;
                 step.changes.push(self.creation(create));
+                self.stuck(create, step);
                 let nothing = SeenSettings { lifecycle: Seen::Absent, policy: Seen::Absent, ..SeenSettings::default() };
                 self.policies(create, &nothing, step);
             }
@@ -192,7 +193,9 @@ impl Shelf<'_> {
     fn policies(&self, create: &CreateRepository, settings: &SeenSettings, step: &mut RepositoryStep) {
         let RegistryKind::Ecr { region, account, .. } = &self.registry.kind else { return };
         if let Some(policy) = readable(&settings.lifecycle, "lifecycle policy", step) {
-            let changed = self.untagged_days.map(|days| (days, with_untagged(policy.as_deref(), days)));
+            // A rule counts days from 1.
+            let days = self.untagged_days.map(|days| days.max(1));
+            let changed = days.map(|days| (days, with_untagged(policy.as_deref(), days)));
             match (changed, policy.as_deref().map(dangers)) {
                 (Some((_, Err(_))), _) | (_, Some(Err(_))) => strange("lifecycle policy", step),
                 (changed, found) => {
@@ -248,6 +251,15 @@ impl Shelf<'_> {
             .filter(|tag| !settings.except.iter().any(|pattern| matches(pattern, tag)))
             .collect();
         step.notes.extend(stuck.into_iter().map(|tag| RepositoryNote::Immovable { tag: tag.to_owned() }));
+    }
+
+    /// Moving tags that would move no more once the repository is as `create` says.
+    fn stuck(&self, create: &CreateRepository, step: &mut RepositoryStep) {
+        let tags = self.publications.iter().flat_map(|publication| &publication.tags);
+        let moving = tags.filter(|tag| create.immutable && !tag.fixed && !tag.at_build).map(|tag| tag.tag.as_str());
+        let stuck: BTreeSet<&str> =
+            moving.filter(|tag| !create.except.iter().any(|pattern| matches(pattern, tag))).collect();
+        step.notes.extend(stuck.into_iter().map(|tag| RepositoryNote::Stuck { tag: tag.to_owned() }));
     }
 
     fn many_tags(&self, settings: &SeenSettings, step: &mut RepositoryStep) {

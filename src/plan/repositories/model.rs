@@ -145,6 +145,11 @@ pub enum RepositoryNote {
         /// The tag.
         tag: String,
     },
+    /// A moving tag will not move again, as the repository will be created.
+    Stuck {
+        /// The tag.
+        tag: String,
+    },
     /// An image has nearly as many tags as ECR allows.
     ManyTags {
         /// The image.

@@ -124,6 +124,9 @@ class Passed:
         for name, value in self.headers.items():
             if name.lower() not in ("host", "content-length", "connection"):
                 request.add_header(name, value)
+        key = re.search(r"Credential=([^/]+)/", self.headers.get("Authorization", ""))
+        if key and key[1] in KEYS:  # moto has an account for each, and does not know whose our keys are
+            request.add_header("x-moto-account-id", KEYS[key[1]])
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             reply = opener.open(request)
