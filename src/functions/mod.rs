@@ -25,12 +25,14 @@ pub struct FunctionError {
     pub help: Option<String>,
     /// Somebody changed the function between our look at it and our update.
     pub overtaken: bool,
+    /// It is the image that the service does not take.
+    pub of_image: bool,
 }
 
 impl FunctionError {
     /// An error in words.
     pub fn new(message: impl Into<String>, help: Option<String>) -> Self {
-        Self { message: message.into(), help, overtaken: false }
+        Self { message: message.into(), help, overtaken: false, of_image: false }
     }
 }
 

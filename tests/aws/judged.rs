@@ -140,3 +140,17 @@ fn a_function_is_given_the_manifest_of_its_architecture_or_nothing() {
     let index = tag(&world, "api", "latest");
     assert!(!runs.as_str().unwrap().ends_with(&index), "the index itself would have been refused: {runs}");
 }
+
+#[test]
+fn the_doctor_does_not_mind_an_image_that_apply_makes_again() {
+    let moto = Moto::start();
+    let world = World::passing(&["123456789012/us-east-1"], &moto.url);
+    let image = "  api:\n    platforms: [linux/arm64]\n    push: { registry: private, repository: api, tags: [latest] }\n    \
+        deploy: { lambda: { function: Api, create: true } }\n";
+    world.manifest(&world.registries(", create: true"), image);
+    world.run(&["apply"]).expect(0);
+    world.post("forget", &json!({ "repository": "api", "tag": "latest" }));
+    world.run(&["doctor"]).expect(0).says("does not exist").says("apply gives it api");
+    world.run(&["apply"]).expect(0).says("1 built");
+    world.run(&["doctor"]).expect(0).says("as it should");
+}

@@ -188,6 +188,7 @@ fn is_settled(found: &GetFunctionConfigurationOutput) -> bool {
 
 /// What to do about Lambda's own refusals.
 pub(super) fn said(error: Error) -> FunctionError {
+    let of_image = error.is("InvalidParameterValueException");
     let help = match &error {
         Error::Refused { code, said, .. } if code == BUSY => {
             Some(format!("somebody else changes it ({said}); run the same command again"))
@@ -207,5 +208,5 @@ pub(super) fn said(error: Error) -> FunctionError {
         },
         _ => error.help(),
     };
-    FunctionError { help, ..FunctionError::from(error) }
+    FunctionError { help, of_image, ..FunctionError::from(error) }
 }

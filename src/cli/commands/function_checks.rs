@@ -68,6 +68,10 @@ async fn allowed(planned: &Planned, function: &Function, services: &dyn Function
             check(Health::Good, format!("it runs {runs}, as it should"))
         }
         Ok(_) => check(Health::Good, format!("it runs {runs}; apply gives it {}", function.image)),
+        // It could not take up again what it runs, and is given another image.
+        Err(error) if error.of_image && function.action == FunctionAction::Deploy => {
+            check(Health::Odd, format!("it runs {runs}; {}; apply gives it {}", error.message, function.image))
+        }
         Err(error) => check(Health::Bad, error.message).help(error.help),
     }
 }
