@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::event::{Kind, Outcome, Phase, TagReceipt};
 use crate::name::ImageName;
 use crate::oci::RawManifest;
-use crate::plan::{Mover, Publication, Step, TagMove};
+use crate::plan::{Function, FunctionAction, Mover, Publication, Step, TagMove};
 use crate::registry::{By, MoveNote, Repository};
 use crate::workspace::Age;
 
@@ -203,20 +203,33 @@ async fn destination(shared: &Shared, pending: &Pending<'_>) -> (Vec<String>, Ve
     (right, moves, error)
 }
 
-/// Writes beside the image who is about to move tags to it, before any of them moves.
+/// Writes beside the image who is about to move tags to it, before any of them moves. What stands right already is written too: a newer
+/// commit that wants it there is as good as one that moved it there, should an older one come late. (The same for functions that run it.)
 async fn announced(shared: &Shared, pending: &Pending<'_>) -> Result<RawManifest, ApplyError> {
     let (repository, digest) = (&pending.repository, pending.digest);
     let what = || format!("reading {} from {repository}", pending.step.name);
     let raw = repository.manifest_bytes(digest).await.map_err(ApplyError::registry(what()))?;
     let raw = raw.ok_or_else(|| ApplyError::Gone(format!("{digest} is not in {repository} any more")))?;
-    let moving = pending.publication.tags.iter().filter(|tag| !tag.fixed && may_move(tag, digest));
-    let tags: Vec<String> = moving.map(|tag| tag.tag.clone()).collect();
+    let moving = pending.publication.tags.iter().filter(|tag| !tag.fixed && tag.newer.is_none());
+    let mut tags: Vec<String> = moving.map(|tag| tag.tag.clone()).collect();
+    tags.extend(
+        shared.plan.functions.iter().filter(|function| runs(function, pending)).map(|function| function.id().note()),
+    );
     if let (Some(commit), false) = (&shared.plan.commit, tags.is_empty()) {
         let note = MoveNote { tags, commit: commit.id.clone(), time: commit.time };
         let attached = repository.attach_move(&raw.descriptor(), &note).await;
         attached.map_err(ApplyError::registry(format!("noting who moves tags in {repository}")))?;
     }
     Ok(raw)
+}
+
+/// Whether a function runs the image already, and is to.
+fn runs(function: &Function, pending: &Pending<'_>) -> bool {
+    function.image == pending.step.name
+        && function.action == FunctionAction::Keep
+        && function.newer.is_none()
+        && function.from == Some(pending.digest)
+        && function.reference == pending.publication.reference
 }
 
 /// What became of a tag.

@@ -135,9 +135,14 @@ fn publication_text(publication: &Publication) -> String {
 
 fn blocker_text(blocker: &Blocker) -> String {
     match blocker {
-        Blocker::TagConflict { reference, stands, .. } => format!(
-            "the fixed tag `{reference}` stands on another image ({})\n  help: a fixed tag is never overwritten; commit the change, or delete the tag",
-            stands.short()
+        Blocker::TagConflict { reference, stands, wanted, .. } => format!(
+            "the fixed tag `{reference}` stands on another image ({})\n  help: a fixed tag is never overwritten; {}, or delete the tag",
+            stands.short(),
+            match wanted {
+                Some(_) => "commit the change",
+                // Only the build will tell: it may be the same image again, and need not.
+                None => "make another commit (`git commit --allow-empty` will do where nothing changed)",
+            }
         ),
         Blocker::NoRepository { reference } => {
             format!("there is no repository `{reference}`\n  help: `create: true` at the registry lets apply create it")

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{Planned, make_sound_plan, write_whole};
+use super::receipts::{keep, writable};
 use super::rollback::roll_back;
 use crate::apply::{Builder, Events, Options, Rules, Work, run};
 use crate::cli::args::{ApplyArguments, Choose};
@@ -30,6 +31,7 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
     if settings.offline {
         return Err(Failure::wrong("apply cannot do without registries", "leave --offline out"));
     }
+    arguments.receipt.as_deref().map_or(Ok(()), writable)?;
     if let Some(receipt) = &arguments.rollback {
         return roll_back(settings, arguments, receipt.as_deref()).await;
     }
@@ -57,10 +59,9 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
         logged_in(&planned).await?;
     }
     write_lock(&planned)?;
+    let state = planned.loaded.workspace.state_folder();
     let receipt = conduct(planned, settings, arguments).await?;
-    if let Some(path) = &arguments.receipt {
-        write_whole(path, receipt_json(&receipt).as_bytes())?;
-    }
+    keep(&state, &receipt, arguments.receipt.as_deref())?;
     Ok(exit_of(&receipt))
 }
 
@@ -101,12 +102,6 @@ fn read_plan(path: &std::path::Path) -> Result<Plan, Failure> {
         .map_err(|error| Failure::wrong(format!("cannot read `{}`: {error}", path.display()), help))?;
     serde_json::from_slice(&bytes)
         .map_err(|error| Failure::wrong(format!("`{}` is not a plan: {error}", path.display()), help))
-}
-
-pub fn receipt_json(receipt: &Receipt) -> String {
-    let mut text = serde_json::to_string_pretty(receipt).expect("a receipt has only string keys and plain values");
-    text.push('\n');
-    text
 }
 
 /// The profile, the images and the values of `--set` are those of the saved plan, where the command line names none.
@@ -154,7 +149,7 @@ fn write_lock(planned: &Planned) -> Result<(), Failure> {
     write_whole(&planned.loaded.workspace.root().join(LOCK), planned.prepared.lock.render().as_bytes())
 }
 
-/// Does what is planned; the receipt and the log of events are in the state folder afterwards.
+/// Does what is planned; the log of events is in the state folder afterwards.
 ///
 /// # Errors
 /// What is missing before the first effect: a builder, a folder that can be written.
@@ -211,7 +206,6 @@ pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArg
     let receipt = run(plan, work, ContentStore::new(blobs.path()), options, events, cancel).await;
     let _ = shown.await;
     signal.abort();
-    write_whole(&state.join("receipt.json"), receipt_json(&receipt).as_bytes())?;
     Ok(receipt)
 }
 

@@ -20,6 +20,7 @@ mod print;
 mod prune;
 #[cfg(test)]
 mod publication_tests;
+mod receipts;
 mod rollback;
 #[cfg(test)]
 mod saved_tests;

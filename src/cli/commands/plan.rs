@@ -66,7 +66,7 @@ pub fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<(), Failure> 
         file.persist(path).map_err(|error| error.error)
     });
     let failed = |error: std::io::Error| {
-        Failure::wrong(format!("cannot write `{}`: {error}", path.display()), "choose another place")
+        Failure::wrong(format!("cannot write `{}`: {}", path.display(), error.kind()), "choose another place")
     };
     written.map(|_| ()).map_err(failed)
 }

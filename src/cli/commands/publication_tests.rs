@@ -57,6 +57,57 @@ async fn tags_never_go_backward() {
 }
 
 #[tokio::test]
+async fn a_late_run_of_a_commit_that_was_reverted_moves_nothing_back() {
+    for referrers in [true, false] {
+        let registry = TestRegistry::start(Options { referrers, ..Options::default() }).await;
+        let shop = Shop::new(&one_image(&registry));
+        shop.commit("good");
+        let good = shop.publish(&[], "app", "good", true).await;
+        shop.done(&["apply"]).await;
+        // Its run is slow; the revert comes first, and finds `latest` where it wants it.
+        let bad = shop.commit("bad");
+        shop.publish(&[], "app", "bad", true).await;
+        let reverted = shop.commit("good");
+        shop.done(&["apply"]).await;
+        shop.git(&["checkout", "-q", &bad]);
+        shop.done(&["apply"]).await;
+        assert_eq!(tags(&registry, "app")["latest"], good, "{reverted} wants it there");
+        assert!(shop.events().contains("tag-left"));
+    }
+}
+
+#[tokio::test]
+async fn a_rollback_undoes_the_last_run_that_moved_something() {
+    let registry = TestRegistry::start(Options::default()).await;
+    let shop = Shop::new(&one_image(&registry));
+    shop.commit("one");
+    let one = shop.publish(&[], "app", "one", true).await;
+    shop.done(&["apply"]).await;
+    shop.commit("two");
+    let two = shop.publish(&[], "app", "two", true).await;
+    shop.done(&["apply"]).await;
+    shop.done(&["apply"]).await;
+    assert_eq!(tags(&registry, "app")["latest"], two);
+    shop.done(&["apply", "--rollback"]).await;
+    assert_eq!(tags(&registry, "app")["latest"], one, "the run between found nothing to do");
+    shop.done(&["apply", "--rollback"]).await;
+    assert_eq!(tags(&registry, "app")["latest"], two, "and back");
+}
+
+#[tokio::test]
+async fn a_receipt_that_cannot_be_written_is_said_before_anything_is_done() {
+    let registry = TestRegistry::start(Options::default()).await;
+    let shop = Shop::new(&one_image(&registry));
+    shop.commit("one");
+    shop.publish(&[], "app", "one", true).await;
+    let nowhere = shop.root().join("nowhere/receipt.json").display().to_string();
+    let (exit, text) = message(shop.run(&["apply", "--receipt", &nowhere]).await);
+    assert_eq!(exit, Exit::Wrong, "{text}");
+    assert!(text.contains("cannot write the receipt to") && !text.contains(".tmp"), "{text}");
+    assert!(!tags(&registry, "app").contains_key("latest"));
+}
+
+#[tokio::test]
 async fn a_tag_that_moves_between_plan_and_put_is_judged_anew() {
     let registry = TestRegistry::start(Options::default()).await;
     let shop = Shop::new(&one_image(&registry));

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::apply::{exit_of, receipt_json, reporters};
-use super::plan::write_whole;
+use super::apply::{exit_of, reporters};
+use super::receipts::{keep, to_undo};
 use crate::apply::{Events, Rollback};
 use crate::cli::args::ApplyArguments;
+use crate::cli::eprint;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::load;
 use crate::cli::promotion::repositories;
@@ -13,18 +14,21 @@ use crate::cli::registries::Registries;
 use crate::cli::settings::Settings;
 use crate::event::{FORMAT, Receipt};
 
-/// Puts back the tags and functions that a run moved. `path` is its receipt; that of the last run if there is none.
+/// Puts back the tags and functions that a run moved. `path` is its receipt; that of the last run that moved or deployed something if there
+/// is none.
 pub async fn roll_back(settings: &Settings, arguments: &ApplyArguments, path: Option<&Path>) -> Result<Exit, Failure> {
     let loaded = load(settings)?;
     let state = loaded.workspace.make_state_folder();
     let state = state.map_err(|error| Failure::surroundings(error.to_string(), None))?;
-    let last = state.join("receipt.json");
-    let receipt = read_receipt(path.unwrap_or(&last))?;
+    let receipt = read_receipt(&path.map_or_else(|| to_undo(&state), Path::to_path_buf))?;
     if receipt.project != loaded.project.name {
         return Err(Failure::wrong(
             format!("the receipt is of the project `{}`, not of `{}`", receipt.project, loaded.project.name),
             "run this where the receipt was written",
         ));
+    }
+    if !settings.quiet && !settings.json {
+        eprint(&format!("putting back what the run {} did\n", of_commit(&receipt)));
     }
     let registries = Registries::new(settings, &loaded.project).await?;
     let repositories = repositories(&loaded.project, &registries.client, loaded.workspace.root());
@@ -45,11 +49,16 @@ pub async fn roll_back(settings: &Settings, arguments: &ApplyArguments, path: Op
     let after = rollback.run(&receipt).await;
     drop(events);
     let _ = shown.await;
-    write_whole(&last, receipt_json(&after).as_bytes())?;
-    if let Some(path) = &arguments.receipt {
-        write_whole(path, receipt_json(&after).as_bytes())?;
-    }
+    keep(&state, &after, arguments.receipt.as_deref())?;
     Ok(exit_of(&after))
+}
+
+/// Which run a receipt is of.
+fn of_commit(receipt: &Receipt) -> String {
+    match receipt.commit.as_deref() {
+        Some(commit) => format!("of commit {}", commit.get(..7).unwrap_or(commit)),
+        None => "before".to_owned(),
+    }
 }
 
 fn read_receipt(path: &Path) -> Result<Receipt, Failure> {
