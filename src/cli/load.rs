@@ -172,7 +172,7 @@ impl Loaded {
     }
 
     /// As [`Self::wire`], as far as it goes, with all that is wrong.
-    fn wire_all(&self, settings: &Settings, configs: &BaseConfigs) -> (Option<Wired>, Problems) {
+    pub fn wire_all(&self, settings: &Settings, configs: &BaseConfigs) -> (Option<Wired>, Problems) {
         let mut problems = Problems::new();
         let parsed = self.dockerfiles(&mut problems);
         let recipes = self.recipes(&parsed, configs, &mut problems);

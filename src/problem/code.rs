@@ -195,6 +195,8 @@ codes! {
     EmptySubmodule = "empty-submodule",
     /// A file that something else makes, and that is not there.
     GeneratedMissing = "generated-missing",
+    /// A `.git` that a build would read is left out of its context.
+    GitLeftOut = "git-left-out",
     /// An ignore file that docker does not read.
     IgnoreWithoutEffect = "ignore-without-effect",
     // The command line.

@@ -18,3 +18,4 @@ mod rebuilds;
 mod requests;
 mod schemas;
 mod secrets;
+mod unseen_files;
