@@ -195,7 +195,7 @@ codes! {
     EmptySubmodule = "empty-submodule",
     /// A file that something else makes, and that is not there.
     GeneratedMissing = "generated-missing",
-    /// A `.git` that a build would read is left out of its context.
+    /// The `.git` of a submodule or of another checkout is left out of a context that is copied.
     GitLeftOut = "git-left-out",
     /// An ignore file that docker does not read.
     IgnoreWithoutEffect = "ignore-without-effect",

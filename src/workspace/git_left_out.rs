@@ -1,6 +1,7 @@
 //! `.git` where a build would read it: it is part of no context unless `inputs.include` names it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crate::dockerfile::select;
 use crate::path::RelPath;
@@ -12,7 +13,8 @@ use super::narrow::by_globs;
 use super::open::Workspace;
 
 impl Workspace {
-    /// What is called `.git` and would be read if it were not left out, as a path below the root (or absolute), and where it would be read.
+    /// What is called `.git` and would be read if it were not left out, as a path below the root (or absolute), and where it would
+    /// be read. The `.git` of the checkout itself is not among it.
     pub fn git_left_out(&mut self, request: &ContextRequest<'_>) -> Vec<(String, Location)> {
         let index = self.walk_all(std::slice::from_ref(request))[0];
         let Ok(state) = &self.states[index] else { return Vec::new() };
@@ -28,11 +30,13 @@ impl Workspace {
         };
         let stays = |node: usize| kept.as_ref().is_none_or(|kept| kept.binary_search(&(node as u32)).is_ok());
         let left_out = read.into_iter().filter(|(node, _)| tree.nodes()[*node].kind == NodeKind::File && stays(*node));
-        let place = |path: &RelPath| {
-            let place = state.walked.origin.place(path);
-            place.strip_prefix(&self.root).unwrap_or(&place).display().to_string()
-        };
-        left_out.map(|(node, location)| (place(&tree.nodes()[node].path), location)).collect()
+        let place = |node: usize| state.walked.origin.place(&tree.nodes()[node].path);
+        let of_others = left_out.map(|(node, location)| (place(node), location)).filter(|(place, _)| {
+            // That of the checkout which holds the manifest: nobody expects it in an image.
+            place.parent().is_some_and(|folder| !self.root.starts_with(folder))
+        });
+        let shown = |place: &Path| place.strip_prefix(&self.root).unwrap_or(place).display().to_string();
+        of_others.map(|(place, location)| (shown(&place), location)).collect()
     }
 }
 

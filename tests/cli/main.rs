@@ -19,3 +19,4 @@ mod requests;
 mod schemas;
 mod secrets;
 mod unseen_files;
+mod wording;
