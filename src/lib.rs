@@ -42,7 +42,7 @@
 //! |---|---|---|
 //! | `deploy.yaml`, files that it names, Dockerfiles, ignore files, contexts | always | never |
 //! | `deploy.lock` | always | by `apply` and `update` alone |
-//! | `.orchestrate/cache/` (hashes of files by their stat, assembled layers by what they hold) | `plan`, `apply`, `inputs`, `why` | the same, where the folder can be written |
+//! | `.orchestrate/cache/` (hashes of files by their stat, assembled layers by what they hold) | `check`, `plan`, `apply`, `inputs`, `why` | the same, where the folder can be written |
 //! | `.orchestrate/images/` (or any `kind: layout` path) | `plan` | `apply` |
 //! | `.orchestrate/local/` (bases of what is loaded into the daemon of this machine) | `load`, `run` | the same |
 //! | `.orchestrate/build-*/` (blobs between a build and its publication) | | `apply`, removed at the end, or by the next one |

@@ -25,6 +25,30 @@ impl Platform {
         Self::normalized("linux", std::env::consts::ARCH, "")
     }
 
+    /// Those that images are usually built for, as written.
+    pub const USUAL: [&str; 9] = [
+        "linux/amd64",
+        "linux/arm64",
+        "linux/arm/v7",
+        "linux/arm/v6",
+        "linux/386",
+        "linux/ppc64le",
+        "linux/riscv64",
+        "linux/s390x",
+        "windows/amd64",
+    ];
+
+    /// Whether its operating system and its architecture are words of Go, from which images take them
+    /// (source: OCI image specification, config.md, `os` and `architecture`; Go's `go tool dist list`).
+    pub fn is_known(&self) -> bool {
+        let systems =
+            "aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris wasip1 windows";
+        let architectures =
+            "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x sparc64 wasm";
+        let among = |words: &str, word: &str| words.split(' ').any(|known| known == word);
+        among(systems, &self.os) && among(architectures, &self.architecture)
+    }
+
     fn normalized(os: &str, architecture: &str, variant: &str) -> Self {
         let (architecture, variant) = match (architecture, variant) {
             ("x86_64" | "x86-64" | "amd64", "" | "v1") => ("amd64", ""),
@@ -88,6 +112,14 @@ impl<'de> Deserialize<'de> for Platform {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn typing_errors_are_not_known() {
+        let known = |text: &str| text.parse::<Platform>().unwrap().is_known();
+        assert!(Platform::USUAL.into_iter().all(known));
+        assert!(known("linux/aarch64") && known("wasip1/wasm") && Platform::of_this_machine().is_known());
+        assert!(!known("linux/arm65") && !known("linus/arm64"));
+    }
 
     #[test]
     fn spellings_of_one_platform_are_equal() {

@@ -73,7 +73,11 @@ async fn untag(repository: &Repository, stock: &Stock, tag: &str) -> Result<Opti
     }
     match repository.delete_manifest(By::Tag(tag)).await {
         Ok(_) => {}
-        Err(Error::Refused { answer, .. }) => return Ok(Some(format!("the registry answered {answer}"))),
+        Err(Error::Refused { answer, .. }) => {
+            return Ok(Some(format!(
+                "this registry cannot take a tag away from an image that stays (it answered {answer})"
+            )));
+        }
         Err(error) => return Err(error),
     }
     if repository.head_manifest(By::Digest(*digest)).await?.is_some() {

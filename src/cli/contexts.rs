@@ -8,7 +8,7 @@ use super::load::{Loaded, Wired, unreadable};
 use crate::name::ImageName;
 use crate::plan::Narrowing;
 use crate::platform::Platform;
-use crate::problem::{Problems, Source};
+use crate::problem::{Location, Problems, Source};
 use crate::project::{Context, Image, Inputs, NamedContext, Project};
 use crate::workspace::{ContextRequest, Explained, IgnoreFile, Snapshot};
 
@@ -75,6 +75,24 @@ pub fn explain_contexts(
         explained.insert((platform, context), loaded.workspace.because(&request)?);
     }
     Ok(explained)
+}
+
+/// Each `.git` that a build of the run would read and does not get, and where it would be read; each once.
+///
+/// # Errors
+/// An ignore file cannot be read.
+pub fn git_left_out(loaded: &mut Loaded, wired: &Wired) -> Result<Vec<(String, Location)>, Failure> {
+    let chosen = |image: &&Image| wired.selection.all.contains(&image.name);
+    let asking = Asking::of(loaded, chosen)?;
+    let mut found: Vec<(String, Location)> = Vec::new();
+    for (_, request) in asking.requests(&loaded.project, wired, chosen) {
+        for (path, location) in loaded.workspace.git_left_out(&request) {
+            if !found.iter().any(|(other, _)| *other == path) {
+                found.push((path, location));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The image, the platform and the name of the context that a request is about.

@@ -11,7 +11,7 @@ use crate::manifest::{self, BuildsOn, Choices, Files, GitFacts};
 use crate::name::ImageName;
 use crate::platform::Platform;
 use crate::problem::{Code, Problem, Problems, Source, did_you_mean};
-use crate::project::{ExecutorChoice, Image, Project, RegistryKind};
+use crate::project::{Context, ExecutorChoice, Image, Project, RegistryKind};
 use crate::reference::Reference;
 use crate::workspace::{self, Changes, GitState, Workspace};
 
@@ -172,7 +172,7 @@ impl Loaded {
     }
 
     /// As [`Self::wire`], as far as it goes, with all that is wrong.
-    fn wire_all(&self, settings: &Settings, configs: &BaseConfigs) -> (Option<Wired>, Problems) {
+    pub fn wire_all(&self, settings: &Settings, configs: &BaseConfigs) -> (Option<Wired>, Problems) {
         let mut problems = Problems::new();
         let parsed = self.dockerfiles(&mut problems);
         let recipes = self.recipes(&parsed, configs, &mut problems);
@@ -259,6 +259,11 @@ impl Loaded {
                     }
                     Err(found) => problems.append(found),
                 },
+                Ok(None) if self.lacks_context_of(image) => problems.push(
+                    Problem::error(Code::MissingContext, format!("the context `{}` does not exist", folder_of(image)))
+                        .at(&image.context.location, "")
+                        .help("contexts are folders, relative to the file that names them"),
+                ),
                 Ok(None) => problems.push(
                     Problem::error(Code::MissingDockerfile, format!("there is no Dockerfile `{path}`"))
                         .at(&image.dockerfile.location, "")
@@ -270,6 +275,13 @@ impl Loaded {
             }
         }
         parsed
+    }
+
+    /// Whether the Dockerfile of an image would lie in its context, and that is missing.
+    fn lacks_context_of(&self, image: &Image) -> bool {
+        let folder = std::path::Path::new(folder_of(image));
+        let inside = std::path::Path::new(&image.dockerfile.value).starts_with(folder);
+        inside && !folder.as_os_str().is_empty() && !self.workspace.root().join(folder).exists()
     }
 
     /// An image by its name on the command line.
@@ -286,6 +298,14 @@ impl Loaded {
                 problem.help(hint.unwrap_or_else(|| "`orchestrate graph` lists the images".to_owned())).into(),
             )
         })
+    }
+}
+
+/// The folder that is the context of an image; empty where it is put together from parts.
+fn folder_of(image: &Image) -> &str {
+    match &image.context.value {
+        Context::Folder(folder) => folder,
+        Context::Assembled(_) => "",
     }
 }
 

@@ -175,7 +175,10 @@ pub fn recipe(
     // Volatile and sensitive values are kept out of what counts wherever an instruction carries them on.
     let marked = |arg: &crate::project::Arg| arg.volatile || arg.sensitive;
     let some = image.args.iter().any(|(name, arg)| marked(arg) && analysis.args.contains_key(name));
-    let counting = if some { analyze(&args_of(image, platform, true))? } else { analysis.clone() };
+    let counting = match some {
+        true => analyze(&args_of(image, platform, true)).map_err(|found| chooses(image, &args, found, analyze))?,
+        false => analysis.clone(),
+    };
     let mut found = Found {
         image,
         platform,
@@ -219,6 +222,35 @@ fn args_of(image: &Image, platform: &Platform, mark: bool) -> BTreeMap<String, S
         })
     };
     image.args.iter().filter_map(|(name, arg)| Some((name.clone(), value(arg)?))).collect()
+}
+
+/// The args whose values may not count and yet choose what is built; `found` where it is none of them alone.
+fn chooses(
+    image: &Image,
+    args: &BTreeMap<String, String>,
+    found: Problems,
+    analyze: impl Fn(&BTreeMap<String, String>) -> Result<Analysis, Problems>,
+) -> Problems {
+    let marked = image.args.iter().filter(|(_, arg)| arg.volatile || arg.sensitive);
+    let to_blame = marked.filter(|(name, arg)| {
+        let Some(value) = args.get(*name) else { return false };
+        let mark = if arg.volatile { VOLATILE.to_owned() } else { sensitive_mark(value) };
+        let mut args = args.clone();
+        args.insert((*name).clone(), mark);
+        analyze(&args).is_err()
+    });
+    let problems: Problems = to_blame
+        .map(|(name, arg)| {
+            let word = if arg.volatile { "volatile" } else { "sensitive" };
+            Problem::error(
+                Code::BadReference,
+                format!("the arg `{name}` is {word}, but chooses an image or a stage, so its value has to count"),
+            )
+            .at(&arg.location, "")
+            .help(format!("take `{word}` away"))
+        })
+        .collect();
+    if problems.is_empty() { found } else { problems }
 }
 
 struct Found<'a> {

@@ -171,17 +171,19 @@ fn wrong_type(node: &Node, alternatives: &[&Map<String, Value>], what: &str) -> 
         let constant = schema.contains_key("const") || schema.contains_key("enum");
         let template = schema.get("pattern").is_some_and(|p| p == TEMPLATE);
         for kind in types(schema).into_iter().filter(|_| !constant && !template) {
-            let name = match kind {
-                "string" => "text",
-                "boolean" => "`true` or `false`",
-                "integer" | "number" if schema.get("minimum").is_some() => "a number from 0 up",
-                "integer" => "a number",
-                "array" => "a list",
-                "object" => "a mapping",
+            let name = match (kind, schema.get("minimum")) {
+                ("string", _) => "text".to_owned(),
+                ("boolean", _) => "`true` or `false`".to_owned(),
+                ("integer" | "number", Some(least)) => {
+                    format!("a number from {} up", least.as_f64().unwrap_or_default())
+                }
+                ("integer", None) => "a number".to_owned(),
+                ("array", _) => "a list".to_owned(),
+                ("object", _) => "a mapping".to_owned(),
                 _ => continue,
             };
-            if !expected.iter().any(|e| e == name) {
-                expected.push(name.to_owned());
+            if !expected.contains(&name) {
+                expected.push(name);
             }
         }
     }

@@ -195,6 +195,8 @@ codes! {
     EmptySubmodule = "empty-submodule",
     /// A file that something else makes, and that is not there.
     GeneratedMissing = "generated-missing",
+    /// The `.git` of a submodule or of another checkout is left out of a context that is copied.
+    GitLeftOut = "git-left-out",
     /// An ignore file that docker does not read.
     IgnoreWithoutEffect = "ignore-without-effect",
     // The command line.

@@ -143,7 +143,9 @@ pub fn prune_text(repositories: &[PrunedRepository], style: Style, verbose: bool
         }
         let _ = writeln!(text, "  {}", summary(repository, rows.len() - stay, stay));
     }
-    if repositories.iter().all(|repository| repository.done.is_none()) {
+    if repositories.iter().all(|repository| !repository.ruled) {
+        text.push_str("nothing was deleted: `retain` says what may go, and stands nowhere\n");
+    } else if repositories.iter().all(|repository| repository.done.is_none()) {
         text.push_str("nothing was deleted: --yes does it\n");
     }
     text

@@ -69,7 +69,9 @@ pub fn reason_text(reason: &Reason) -> String {
         Reason::NeverPublished => "never published".to_owned(),
         Reason::Untraced => "not published under its key; it has no moving tag to tell what was before".to_owned(),
         Reason::NotAsked => "the registry was not asked".to_owned(),
-        Reason::NotPushed => "not pushed anywhere; an image that is built needs it".to_owned(),
+        Reason::NotPushed => {
+            "not pushed anywhere (it has no `push`), so it is built again whenever it is asked for or needed".to_owned()
+        }
         Reason::NotNeeded => "nothing needs it".to_owned(),
         Reason::UnknownOrigin { tag, digest } => {
             format!("`{tag}` points at {}, which carries no record: unknown origin", digest.short())

@@ -105,6 +105,8 @@ pub(super) struct Walked {
     pub origin: Arc<Origin>,
     /// Folders whose contents may not be listed.
     pub unreadable: BTreeSet<RelPath>,
+    /// What is called `.git` and left out for that alone.
+    pub git: Vec<RelPath>,
 }
 
 /// A walked context and what has been learned of its files so far.
@@ -159,6 +161,7 @@ fn walked(origin: Origin, found: Found) -> Walked {
         stats,
         origin: Arc::new(origin),
         unreadable: found.unreadable.into_iter().collect(),
+        git: found.git,
     }
 }
 
@@ -182,11 +185,12 @@ fn folder(root: &Path, key: &Key, ignore: &Ignore) -> Result<Walked, Failure> {
 fn assemble(root: &Path, key: &Key, ignore: &Ignore) -> Result<Walked, Failure> {
     let found = key.parts.par_iter().map(|part| walk_part(root, part, ignore, key)).collect::<Result<Vec<_>, _>>()?;
     let mut places: Vec<(RelPath, PathBuf)> = Vec::new();
-    let (mut nodes, mut unreadable) = (Vec::new(), Vec::new());
+    let (mut nodes, mut unreadable, mut git) = (Vec::new(), Vec::new(), Vec::new());
     for (to, from, found) in found {
         places.push((to, from));
         nodes.extend(found.nodes.into_iter().map(|(node, stat)| (node, stat, places.len() - 1)));
         unreadable.extend(found.unreadable);
+        git.extend(found.git);
     }
     nodes.sort_by(|a, b| a.0.path.cmp(&b.0.path));
     let mut all = places.clone();
@@ -214,7 +218,7 @@ fn assemble(root: &Path, key: &Key, ignore: &Ignore) -> Result<Walked, Failure> 
         }
     }
     add_parents(&mut unique);
-    Ok(walked(origin, Found { nodes: unique, unreadable }))
+    Ok(walked(origin, Found { nodes: unique, unreadable, git }))
 }
 
 fn below_part(path: &RelPath, to: &RelPath, from: &Path) -> PathBuf {
@@ -239,7 +243,9 @@ fn walk_part(root: &Path, part: &Part, ignore: &Ignore, key: &Key) -> Result<(Re
         let mut found = walk::walk(&place, &to, ignore, &key.never)?;
         if !part.only.is_empty() {
             let only = Globs::new(part.only.iter().map(String::as_str))?;
-            found.nodes.retain(|(node, _)| only.covers(node.path.relative_to(&to).unwrap_or_default().as_bytes()));
+            let covers = |path: &RelPath| only.covers(path.relative_to(&to).unwrap_or_default().as_bytes());
+            found.nodes.retain(|(node, _)| covers(&node.path));
+            found.git.retain(covers);
         } else if !to.is_root() {
             found.nodes.push((Node { path: to.clone(), kind: NodeKind::Folder }, FileStat::of(&metadata)));
         }
@@ -251,7 +257,7 @@ fn walk_part(root: &Path, part: &Part, ignore: &Ignore, key: &Key) -> Result<(Re
     let kind = walk::node_kind(metadata.file_type(), &place).map_err(Error::io("read", &place))?;
     let kept = !to.is_root() && !ignore.matched(&to).is_ignored();
     let nodes = kept.then(|| (Node { path: to.clone(), kind }, FileStat::of(&metadata))).into_iter().collect();
-    Ok((to, place, Found { nodes, unreadable: Vec::new() }))
+    Ok((to, place, Found { nodes, ..Found::default() }))
 }
 
 /// Adds the folders that stand between the context and its parts.

@@ -305,7 +305,9 @@ impl Workspace {
             problems.append(failure.at(request.location));
         }
         for MissingRead { missing, dropped } in &outcome.missing {
-            let help = if *dropped {
+            let help = if missing.path.split('/').any(|name| name == ".git") {
+                "`.git` is left out of every context; `inputs.include` brings it in"
+            } else if *dropped {
                 "`inputs` drops it, and what is dropped is not sent: keep it, or leave the instruction out"
             } else {
                 "paths are relative to the context, and what the ignore file leaves out is not there"

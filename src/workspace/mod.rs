@@ -19,6 +19,7 @@ mod error;
 mod explain;
 mod files;
 mod git;
+mod git_left_out;
 mod globs;
 mod hash;
 mod history;

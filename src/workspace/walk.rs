@@ -32,6 +32,8 @@ pub(super) struct Found {
     pub nodes: Vec<(Node, FileStat)>,
     /// Folders that may not be listed.
     pub unreadable: Vec<RelPath>,
+    /// What is called `.git` and left out for that alone.
+    pub git: Vec<RelPath>,
 }
 
 /// Walks the folder `disk`, which stands at `at` in its context (the root unless the context is assembled).
@@ -81,6 +83,7 @@ impl Walker<'_> {
             match self.entry(&entry, at, state) {
                 Ok(Some(Kept::Node(node, stat))) => found.nodes.push((node, stat)),
                 Ok(Some(Kept::Folder(folder))) => folders.push(folder),
+                Ok(Some(Kept::Git(path))) => found.git.push(path),
                 Ok(None) => {}
                 // What went away while we looked is not there.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -106,10 +109,14 @@ impl Walker<'_> {
 
     fn entry(&self, entry: &DirEntry, at: &RelPath, state: &State) -> io::Result<Option<Kept>> {
         let name = entry.file_name();
-        if (self.git && name == ".git") || (self.names.contains(&name) && self.paths.contains(entry.path().as_path())) {
+        if self.names.contains(&name) && self.paths.contains(entry.path().as_path()) {
             return Ok(None);
         }
         let path = at.join(name.as_bytes());
+        if self.git && name == ".git" {
+            let ignored = self.ignore.child(&path, state).is_ignored();
+            return Ok((!ignored).then_some(Kept::Git(path)));
+        }
         let kind = entry.file_type()?;
         if kind.is_dir() {
             let (verdict, state) = self.ignore.folder(&path, state);
@@ -132,6 +139,8 @@ impl Walker<'_> {
 enum Kept {
     Node(Node, FileStat),
     Folder(Folder),
+    /// Something called `.git`, which is left out.
+    Git(RelPath),
 }
 
 /// The kind of something that is no folder; pipes and devices count as files here and are refused as inputs.
@@ -151,15 +160,12 @@ fn order_below(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
 
 /// Puts what lies below the folders between the entries of this level, so that the whole is sorted bytewise.
 fn merge(found: Found, below: Vec<Found>) -> Found {
-    let Found { nodes: own, mut unreadable } = found;
-    if below.iter().all(|below| below.nodes.is_empty()) {
-        unreadable.extend(below.into_iter().flat_map(|below| below.unreadable));
-        return Found { nodes: own, unreadable };
-    }
+    let Found { nodes: own, mut unreadable, mut git } = found;
     let mut nodes = Vec::with_capacity(own.len() + below.iter().map(|below| below.nodes.len()).sum::<usize>());
     let mut own = own.into_iter().peekable();
     for below in below {
         unreadable.extend(below.unreadable);
+        git.extend(below.git);
         let Some((first, _)) = below.nodes.first() else { continue };
         while let Some(node) = own.next_if(|(node, _)| node.path < first.path) {
             nodes.push(node);
@@ -167,5 +173,5 @@ fn merge(found: Found, below: Vec<Found>) -> Found {
         nodes.extend(below.nodes);
     }
     nodes.extend(own);
-    Found { nodes, unreadable }
+    Found { nodes, unreadable, git }
 }

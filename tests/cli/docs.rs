@@ -168,9 +168,12 @@ fn every_manifest_is_sound() {
             }
             let whole = block.lines().any(|line| line.starts_with("version:"));
             let manifest = if whole { block } else { format!("version: 1\nproject: docs\n{block}") };
-            let ran = place_of(&manifest).run(&["check"]);
-            if ran.code != Some(0) || ran.stderr.lines().count() != 1 {
-                wrong.push(format!("{shown}:{line}:\n{}", ran.stderr));
+            let ran = place_of(&manifest).run(&["check", "--json"]);
+            let problems = ran.problems();
+            // The files beside a manifest are not on its page.
+            let absent = ["generated-missing", "missing-context", "missing-package", "source-missing"];
+            if problems.iter().any(|problem| !absent.iter().any(|code| problem.starts_with(code))) {
+                wrong.push(format!("{shown}:{line}:\n{}", ran.stdout));
             }
             checked += 1;
         }

@@ -18,3 +18,5 @@ mod rebuilds;
 mod requests;
 mod schemas;
 mod secrets;
+mod unseen_files;
+mod wording;

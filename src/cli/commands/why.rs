@@ -90,12 +90,18 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
         text.push_str("  the key differs for a reason that was not found: please report this\n");
     }
     text.push_str(&differences_text(&found, settings.out));
-    for step in planned.plan.images.iter().filter(|step| step.name != image.name && !step.reasons.is_empty()) {
+    for step in planned.plan.images.iter().filter(|step| step.name != image.name && step.reasons.iter().any(says_more))
+    {
         let reasons: Vec<String> = step.reasons.iter().map(crate::report::reason_text).collect();
         text.push_str(&format!("  it builds on {}: {}\n", step.name, reasons.join("; ")));
     }
     print(&text);
     Ok(Exit::Done)
+}
+
+/// Whether a reason of another image says something here: that nothing needs it is contradicted by what builds on it.
+const fn says_more(reason: &Reason) -> bool {
+    !matches!(reason, Reason::NotNeeded)
 }
 
 fn unpublished(image: &str) -> Failure {

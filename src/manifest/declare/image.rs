@@ -88,7 +88,7 @@ pub struct ImageDecl {
     pub push_timeout: Option<DurationText>,
     /// What the build counts against `--jobs`; 1 unless given.
     #[serde(default)]
-    pub weight: Option<Template<u32>>,
+    pub weight: Option<Template<std::num::NonZeroU32>>,
     /// Rebuild after this time though nothing changed (`orchestrate update` raises it).
     #[serde(default)]
     pub rebuild_every: Option<DurationText>,

@@ -7,7 +7,7 @@ use crate::manifest::node::{Mapping, Node};
 use crate::manifest::path_text;
 use crate::manifest::render::Renderer;
 use crate::platform::Platform;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, did_you_mean};
 use crate::project::Located;
 
 /// The texts of a list, or of a lone value; empty ones are left out.
@@ -101,12 +101,14 @@ pub(super) fn platforms(node: Option<&Node>, default: &Platform, renderer: &mut 
 
 /// One platform.
 pub(super) fn platform(text: &Located<String>, renderer: &mut Renderer) -> Option<Platform> {
-    let parsed = text.value.parse::<Platform>();
-    parsed
-        .map_err(|error| {
-            renderer.report(Problem::error(Code::InvalidPlatform, error.to_string()).at(&text.location, ""));
-        })
-        .ok()
+    let problem = match text.value.parse::<Platform>() {
+        Ok(platform) if platform.is_known() => return Some(platform),
+        Ok(_) => format!("`{}` is not a platform that is known", text.value),
+        Err(error) => error.to_string(),
+    };
+    let problem = Problem::error(Code::InvalidPlatform, problem).at(&text.location, "");
+    renderer.report(problem.maybe_help(did_you_mean(&text.value, Platform::USUAL)));
+    None
 }
 
 /// The word among `words` that the text is, or the default. The form has been checked.

@@ -307,8 +307,14 @@ fn advice(name: &str, scope: &Scope<'_>) -> String {
     if name == "aws.account" {
         return "give `account:` to an ECR registry, or let AWS be asked who you are: leave --offline out".to_owned();
     }
-    if name.starts_with("git.") {
-        return format!("git does not say here; `{{{{default {name} '...'}}}}` gives another value");
+    if let Some(fact) = name.strip_prefix("git.") {
+        let why = match fact {
+            _ if scope.get(&["git"]).is_none() => "this folder is not in a git checkout",
+            "branch" => "no branch is checked out",
+            "tag" => "the commit has no tag",
+            _ => "git knows `commit`, `short`, `branch`, `tag`, `dirty` and `date`",
+        };
+        return format!("{why}; `{{{{default {name} '...'}}}}` gives another value");
     }
     if name == "key" {
         return "`key` is known in tags alone".to_owned();
