@@ -83,3 +83,40 @@ fn without_an_engine_nothing_is_touched() {
     assert!(run.stderr.contains("help:"), "{}", run.stderr);
     assert_eq!(place.registry.writes_since(mark), []);
 }
+
+#[test]
+fn values_of_sensitive_args_are_written_nowhere() {
+    let test = "values_of_sensitive_args_are_written_nowhere";
+    let manifest = "registry: { url: REGISTRY, insecure: true }\nenv: [PW, NEUTRAL]\nimages:\n  \
+        a:\n    context: .\n    push: a\n    args:\n      DB_PASSWORD: \"{{env.PW}}\"\n      \
+        NEUTRAL: { value: \"{{env.NEUTRAL}}\", sensitive: true }\n  \
+        b:\n    context: .\n    dockerfile: child\n    push: b\n";
+    let dockerfile = "FROM scratch\nCOPY sh /bin/sh\nARG DB_PASSWORD\nARG NEUTRAL\nENV CARRIED=$DB_PASSWORD\n\
+        RUN echo pw $DB_PASSWORD and $NEUTRAL\n";
+    let files = [
+        ("deploy.yaml", manifest),
+        ("Dockerfile", dockerfile),
+        ("child", "FROM a\nRUN echo carried $CARRIED; false\n"),
+    ];
+    let Some(place) = Place::of(test, &files) else { return };
+    std::fs::copy("/bin/busybox", place.root().join("sh")).unwrap();
+    place.commit("a shell");
+    let (password, neutral) = ("correcthorsebattery", "staplewithoutname");
+    for arguments in [&["apply", "--json"][..], &["apply", "--rebuild", "a"]] {
+        let mut command = place.command(arguments);
+        command.env("PW", password).env("NEUTRAL", neutral);
+        let run = crate::run::Run::of(command).exits(1);
+        assert!(format!("{}{}", run.stdout, run.stderr).contains("***"), "{}{}", run.stdout, run.stderr);
+        let mut shown = vec![run.stdout, run.stderr];
+        let notes = place.root().join(".orchestrate");
+        for name in ["receipt.json", "events.jsonl"] {
+            shown.push(std::fs::read_to_string(notes.join(name)).unwrap());
+        }
+        for run in std::fs::read_dir(notes.join("runs")).unwrap() {
+            shown.extend(std::fs::read_to_string(run.unwrap().path()));
+        }
+        for text in shown {
+            assert!(!text.contains(password) && !text.contains(neutral), "{arguments:?}:\n{text}");
+        }
+    }
+}
