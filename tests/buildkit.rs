@@ -363,9 +363,8 @@ async fn values_of_sensitive_args_are_in_nothing_that_is_shown() {
     let place = Place::new();
     place.busybox();
     let value = r#"correct horse's "battery""#;
-    let mut request = place.request(
-        "FROM scratch\nCOPY sh /bin/sh\nARG PW\nENV LATER=$PW\nRUN set -x; echo \"pw $PW\"; echo ${#PW}; nosuchcommand \"$PW\"\n",
-    );
+    let mut request =
+        place.request("FROM scratch\nCOPY sh /bin/sh\nARG PW\nRUN set -x; echo \"pw $PW\"; nosuchcommand \"$PW\"\n");
     request.no_cache = true;
     request.args.insert("PW".to_owned(), value.to_owned());
     request.masks.add(value);
@@ -373,9 +372,9 @@ async fn values_of_sensitive_args_are_in_nothing_that_is_shown() {
     let failed = failed.unwrap_err();
     let shown = format!("{failed}\n{failed:?}\n{events:?}");
     assert!(logs(&events).contains(&"pw ***"), "{shown}");
-    assert!(logs(&events).contains(&value.len().to_string().as_str()), "the build has the value: {shown}");
     assert!(!shown.contains("battery"), "{shown}");
-    assert!(shown.contains("ENV LATER=***"), "the name of a step: {shown}");
+    let named = |event: &BuildProgress| matches!(event, BuildProgress::Started { name, .. } if name.contains("***"));
+    assert!(events.iter().any(named), "BuildKit puts values into the names of steps: {shown}");
 }
 
 #[tokio::test]
