@@ -87,7 +87,7 @@ fn without_an_engine_nothing_is_touched() {
 #[test]
 fn values_of_sensitive_args_are_written_nowhere() {
     let test = "values_of_sensitive_args_are_written_nowhere";
-    let manifest = "registry: { url: REGISTRY, insecure: true }\nenv: [PW, NEUTRAL]\nimages:\n  \
+    let manifest = "version: 1\nproject: shop\nregistries:\n  main: { kind: oci, url: \"http://REGISTRY\" }\nenv: [PW, NEUTRAL]\nimages:\n  \
         a:\n    context: .\n    push: a\n    args:\n      DB_PASSWORD: \"{{env.PW}}\"\n      \
         NEUTRAL: { value: \"{{env.NEUTRAL}}\", sensitive: true }\n  \
         b:\n    context: .\n    dockerfile: child\n    push: b\n";
@@ -96,7 +96,7 @@ fn values_of_sensitive_args_are_written_nowhere() {
     let files = [
         ("deploy.yaml", manifest),
         ("Dockerfile", dockerfile),
-        ("child", "FROM a\nRUN echo carried $CARRIED; false\n"),
+        ("child", "FROM shop-a\nRUN echo carried $CARRIED; false\n"),
     ];
     let Some(place) = Place::of(test, &files) else { return };
     std::fs::copy("/bin/busybox", place.root().join("sh")).unwrap();
