@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use orchestrate::digest::{ContentHash, Digest};
 use orchestrate::exec::buildkit::{
-    Address, BuildError, BuildProgress, Buildkit, Built, ContextSource, MTIME_SECONDS, Request, SecretSource,
+    Address, BuildError, BuildProgress, Buildkit, Built, ContextSource, MTIME_SECONDS, Masks, Request, SecretSource,
 };
 use orchestrate::fingerprint::{FileEntry, FileKind, FileSet};
 use orchestrate::name::ImageName;
@@ -76,6 +76,7 @@ impl Place {
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            masks: Masks::default(),
             ssh: BTreeMap::new(),
             cache_from: Vec::new(),
             cache_to: Vec::new(),
@@ -352,6 +353,28 @@ async fn secrets_reach_the_step_and_no_log() {
     let found = files(&place.store(), image.unwrap().digest);
     assert_eq!(found[&b"length"[..]].1, b"11\n");
     assert_eq!(logs(&events), ["it is ***"]);
+}
+
+#[tokio::test]
+async fn values_of_sensitive_args_are_in_nothing_that_is_shown() {
+    if real::real("values_of_sensitive_args_are_in_nothing_that_is_shown").is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.busybox();
+    let value = r#"correct horse's "battery""#;
+    let mut request =
+        place.request("FROM scratch\nCOPY sh /bin/sh\nARG PW\nRUN set -x; echo \"pw $PW\"; nosuchcommand \"$PW\"\n");
+    request.no_cache = true;
+    request.args.insert("PW".to_owned(), value.to_owned());
+    request.masks.add(value);
+    let (failed, events) = built(&connected().await, request, &place).await;
+    let failed = failed.unwrap_err();
+    let shown = format!("{failed}\n{failed:?}\n{events:?}");
+    assert!(logs(&events).contains(&"pw ***"), "{shown}");
+    assert!(!shown.contains("battery"), "{shown}");
+    let named = |event: &BuildProgress| matches!(event, BuildProgress::Started { name, .. } if name.contains("***"));
+    assert!(events.iter().any(named), "BuildKit puts values into the names of steps: {shown}");
 }
 
 #[tokio::test]

@@ -187,6 +187,7 @@ fn request(
         labels: resolved.labels.iter().map(|(name, label)| (name.clone(), label.on(&parents.work.day))).collect(),
         annotations: resolved.annotations.clone(),
         secrets: secrets.collect(),
+        masks: parents.work.masks.clone(),
         ssh: resolved.ssh.clone(),
         cache_from: resolved.cache.from.clone(),
         cache_to: resolved.cache.to.clone(),

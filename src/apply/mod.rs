@@ -39,4 +39,4 @@ pub use rollback::Rollback;
 pub use run::{Options, run};
 pub use sources::Sources;
 pub use trial::Trial;
-pub use work::{Builder, ImageWork, PlatformWork, Repositories, Rules, Work};
+pub use work::{Builder, ImageWork, PlatformWork, Repositories, Rules, Work, masks_of};

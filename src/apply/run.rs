@@ -245,7 +245,7 @@ impl State {
     }
 
     fn fail(&mut self, shared: &Shared, name: &ImageName, error: &ApplyError) {
-        let text = error.to_string();
+        let text = shared.work.masks.hide(&error.to_string());
         shared.events.send(Kind::StepFailed { image: name.clone(), error: text.clone() });
         self.ended.insert(name.clone(), End { outcome: Outcome::Failed, error: Some(text) });
     }

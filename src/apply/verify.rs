@@ -90,7 +90,7 @@ async fn lines(shared: &Shared, image: &ImageName, stream: Stream, from: Option<
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
     while matches!(from.read_until(b'\n', &mut line).await, Ok(read) if read > 0) {
-        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let text = shared.work.masks.hide(String::from_utf8_lossy(&line).trim_end());
         shared.events.send(Kind::Output { image: image.clone(), step: "verify".to_owned(), stream, line: text });
         line.clear();
     }

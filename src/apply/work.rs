@@ -7,7 +7,7 @@ use super::establish::ChangeRepository;
 use super::sources::Sources;
 use crate::digest::Digest;
 use crate::exec::assemble::Cache;
-use crate::exec::buildkit::{Address, BuildError, Buildkit};
+use crate::exec::buildkit::{Address, BuildError, Buildkit, Masks};
 use crate::fingerprint::Fingerprint;
 use crate::functions::Functions;
 use crate::graph::Recipe;
@@ -44,10 +44,23 @@ pub struct Work {
     pub history: Arc<History>,
     /// What may be written.
     pub rules: Rules,
+    /// What nobody is shown: the values of sensitive args, and the secrets that builds asked for.
+    pub masks: Masks,
     /// Counts the calls of a cloud's API that were made so far, by action.
     pub calls: CountCalls,
     /// The day of the run, `2026-01-31`: what `published` says in the labels of what it builds.
     pub day: String,
+}
+
+/// What nobody is shown of a project: the values of all its sensitive args. An image may carry its own on to what is built on it, so those
+/// of one image are hidden in the output of all.
+pub fn masks_of(project: &Project) -> Masks {
+    let masks = Masks::default();
+    let args = project.images.values().flat_map(|image| image.args.values()).filter(|arg| arg.sensitive);
+    for text in args.flat_map(|arg| arg.value.iter().chain(arg.per_platform.values())) {
+        masks.add(&text.render(|_| String::new()));
+    }
+    masks
 }
 
 /// Counts calls, by action.

@@ -283,6 +283,12 @@ pub struct TagArguments {
     /// The tags
     #[arg(required = true)]
     pub tags: Vec<String>,
+    /// Take tags away from another image that they stand on, though no note says that they move
+    #[arg(long = "move")]
+    pub moves: bool,
+    /// Move tags although a newer commit moved them, or history does not tell which is newer
+    #[arg(long)]
+    pub allow_older: bool,
 }
 
 /// `orchestrate prune`.

@@ -128,6 +128,7 @@ impl Bench {
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            masks: buildkit::Masks::default(),
             ssh: BTreeMap::new(),
             cache_from: Vec::new(),
             cache_to: Vec::new(),

@@ -118,6 +118,9 @@ fn why_and_tag_of_an_image() {
     place.run(&["apply"]).exits(0);
     let nothing = place.run(&["why", "api"]).exits(0);
     let tagged = place.run(&["tag", "api", "v1", "v2"]).exits(0);
+    let again = place.run(&["tag", "api", "v1", "v2.1", "--json"]).exits(0).json();
+    assert_eq!(again["tags"][0]["from"], again["tags"][0]["to"], "it stands there already");
+    assert!(again["tags"][1]["from"].is_null() && again["tags"][1]["to"].is_string(), "{again}");
     place.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
     snapshot!(
         nothing,

@@ -280,6 +280,7 @@ fn request(image: &str, dockerfile: Source, context: Snapshot) -> Request {
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         secrets: BTreeMap::new(),
+        masks: orchestrate::exec::buildkit::Masks::default(),
         ssh: BTreeMap::new(),
         cache_from: Vec::new(),
         cache_to: Vec::new(),

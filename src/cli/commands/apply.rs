@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::plan::{Planned, make_sound_plan, write_whole};
 use super::receipts::{keep, writable};
 use super::rollback::roll_back;
-use crate::apply::{Builder, Events, Options, Rules, Work, run};
+use crate::apply::{Builder, Events, Options, Rules, Work, masks_of, run};
 use crate::cli::args::{ApplyArguments, Choose};
 use crate::cli::build_folder::BuildFolder;
 use crate::cli::dates::now;
@@ -165,6 +165,7 @@ pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArg
     let blobs = BuildFolder::new(&state)
         .map_err(|error| Failure::surroundings(format!("cannot write to `{}`: {error}", state.display()), None))?;
     let work = Work {
+        masks: masks_of(&loaded.project),
         project: loaded.project.clone(),
         images: prepared.images,
         repositories,

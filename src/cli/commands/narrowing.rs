@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::interrupt;
-use crate::apply::{ApplyError, Builder, Events, FileDifference, Rules, Sources, Trial, Work, compare};
+use crate::apply::{ApplyError, Builder, Events, FileDifference, Rules, Sources, Trial, Work, compare, masks_of};
 use crate::cli::args::{BuilderArguments, CheckArguments};
 use crate::cli::dates::now;
 use crate::cli::exit::{Exit, Failure};
@@ -112,6 +112,7 @@ async fn compared(settings: &Settings, builder: &BuilderArguments, image: &str) 
     let root = loaded.workspace.root().to_owned();
     let work = Work {
         repositories: repositories(&loaded.project, &registries.client, &root),
+        masks: masks_of(&loaded.project),
         project: loaded.project,
         images: narrowed.images,
         client: registries.client.clone(),

@@ -181,6 +181,51 @@ async fn publish_moves_the_tags_of_what_shards_built() {
 }
 
 #[tokio::test]
+async fn a_tag_by_hand_is_taken_from_no_other_image_unasked() {
+    let registry = TestRegistry::start(Options::default()).await;
+    let shop = Shop::new(&one_image(&registry));
+    let first = shop.commit("one");
+    let one = shop.publish(&[], "app", "one", true).await;
+    shop.done(&["apply"]).await;
+    shop.done(&["tag", "app", "v9"]).await;
+    let second = shop.commit("two");
+    let two = shop.publish(&[], "app", "two", true).await;
+    shop.done(&["apply"]).await;
+    let fixed = |commit: &str| format!("v-{}", &commit[..7]);
+
+    // A commit's tag, and one that nobody moved: refused, and nothing beside them is put.
+    for tag in [fixed(&first), "v9".to_owned()] {
+        let (exit, text) = message(shop.run(&["tag", "app", "new", &tag]).await);
+        assert_eq!(exit, Exit::Wrong, "{text}");
+        for part in [format!("app:{tag}`"), one.to_string(), two.to_string()] {
+            assert!(text.contains(&part), "{part} is missing in: {text}");
+        }
+        let standing = tags(&registry, "app");
+        assert_eq!((standing.get("new"), standing[&tag]), (None, one));
+    }
+    shop.done(&["tag", "app", &fixed(&second), "latest"]).await;
+    shop.done(&["tag", "app", "v9", "--move"]).await;
+    assert_eq!(tags(&registry, "app")["v9"], two);
+
+    // The older commit takes back neither the moving tag nor what was moved by hand.
+    shop.git(&["checkout", "-q", &first]);
+    for tag in ["latest", "v9"] {
+        for words in [&["tag", "app", tag][..], &["tag", "app", tag, "--move"]] {
+            let (exit, text) = message(shop.run(words).await);
+            assert_eq!((exit, text.contains(&second[..7])), (Exit::Wrong, true), "{text}");
+            assert_eq!(tags(&registry, "app")[tag], two);
+        }
+        shop.done(&["tag", "app", tag, "--allow-older"]).await;
+        assert_eq!(tags(&registry, "app")[tag], one);
+    }
+
+    // On the newer commit again it moves forward: the note says who moved it back.
+    shop.git(&["checkout", "-q", "main"]);
+    shop.done(&["tag", "app", "latest", "--json"]).await;
+    assert_eq!(tags(&registry, "app")["latest"], two);
+}
+
+#[tokio::test]
 async fn promotion_copies_by_key_and_builds_nothing() {
     for far in [false, true] {
         let dev = TestRegistry::start(Options::default()).await;

@@ -202,6 +202,7 @@ fn offer(request: &Request, credentials: Arc<dyn Credentials>) -> Offer {
         folders,
         stores,
         secrets: request.secrets.clone(),
+        masks: request.masks.clone(),
         ssh: request.ssh.clone(),
         credentials,
     }

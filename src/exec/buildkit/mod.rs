@@ -13,6 +13,7 @@
 //! | file sync, credentials, secrets, ssh, bases from a store, the result | `session` | files of the snapshot, secrets |
 //! | the result's tar into the store | `ingest` | the store |
 //! | [`BuildProgress`] | `progress` | nothing |
+//! | [`Masks`]: what is not shown of it | `masks` | nothing |
 //! | [`BuildError`] | `error` | nothing |
 
 mod address;
@@ -22,6 +23,7 @@ mod error;
 mod folder;
 mod follow;
 mod ingest;
+mod masks;
 mod progress;
 mod request;
 mod session;
@@ -32,5 +34,6 @@ pub use address::{Address, NotAnAddress, Tls};
 pub use connect::Buildkit;
 pub use error::BuildError;
 pub use folder::MTIME_SECONDS;
+pub use masks::Masks;
 pub use progress::{BuildProgress, LogStream};
 pub use request::{Built, ContextSource, Request, SecretSource};

@@ -7,7 +7,7 @@ use bollard_buildkit_proto::google::protobuf::Timestamp;
 use bollard_buildkit_proto::moby::buildkit::v1 as api;
 use serde::{Deserialize, Serialize};
 
-use super::session::Masks;
+use super::masks::Masks;
 
 /// How many of a step's last lines are kept for the report of its failure.
 const TAIL: usize = 40;
@@ -42,7 +42,7 @@ pub enum BuildProgress {
         vertex: String,
         /// Where it printed to.
         stream: LogStream,
-        /// The line without its end. Secrets of the build are masked.
+        /// The line without its end. Secrets and sensitive args are masked.
         text: String,
     },
     /// A transfer or the like inside a step got on.
@@ -111,11 +111,11 @@ impl Mapper {
         for log in &status.logs {
             self.log(log, &mut events);
         }
-        events.extend(status.statuses.into_iter().map(bytes));
+        events.extend(status.statuses.into_iter().map(|status| bytes(status, &self.masks)));
         for vertex in &status.vertexes {
             self.finished(vertex, &mut events);
         }
-        events.extend(status.warnings.into_iter().map(warning));
+        events.extend(status.warnings.into_iter().map(|found| warning(found, &self.masks)));
         events
     }
 
@@ -216,18 +216,18 @@ impl Tail {
     }
 }
 
-fn bytes(status: api::VertexStatus) -> BuildProgress {
+fn bytes(status: api::VertexStatus, masks: &Masks) -> BuildProgress {
     BuildProgress::Bytes {
         vertex: status.vertex,
-        what: if status.name.is_empty() { status.id } else { status.name },
+        what: masks.hide(if status.name.is_empty() { &status.id } else { &status.name }),
         done: u64::try_from(status.current).unwrap_or(0),
         total: u64::try_from(status.total).ok().filter(|total| *total > 0),
         finished: status.completed.is_some(),
     }
 }
 
-fn warning(warning: api::VertexWarning) -> BuildProgress {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+fn warning(warning: api::VertexWarning, masks: &Masks) -> BuildProgress {
+    let text = |bytes: &[u8]| masks.hide(&String::from_utf8_lossy(bytes));
     let line = |position: Option<bollard_buildkit_proto::pb::Position>| {
         position.and_then(|position| u32::try_from(position.line).ok()).filter(|line| *line > 0)
     };

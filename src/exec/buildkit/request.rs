@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::masks::Masks;
 use crate::digest::Digest;
 use crate::name::ImageName;
 use crate::oci::Descriptor;
@@ -36,6 +37,8 @@ pub struct Request {
     pub annotations: BTreeMap<String, String>,
     /// Secrets by id.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// What must not be shown of what BuildKit says: values of args that are sensitive. The secrets that it asks for come to it.
+    pub masks: Masks,
     /// SSH agents by id: `default` is the agent of `SSH_AUTH_SOCK`, everything else the path of an agent's socket.
     pub ssh: BTreeMap<String, String>,
     /// Build caches to read: `type=...,key=value`, or a reference.

@@ -172,6 +172,7 @@ mod tests {
             labels: Default::default(),
             annotations: Default::default(),
             secrets: Default::default(),
+            masks: Default::default(),
             ssh: Default::default(),
             cache_from: Vec::new(),
             cache_to: Vec::new(),

@@ -27,10 +27,10 @@ use tonic::service::Routes;
 use tonic::transport::Channel;
 
 pub(super) use files::Sent;
-pub(super) use secrets::Masks;
 
 use super::error::BuildError;
 use super::folder::Folder;
+use super::masks::Masks;
 use super::request::SecretSource;
 use crate::registry::{ContentStore, Credentials};
 use tunnel::Tunnel;
@@ -47,6 +47,8 @@ pub(super) struct Offer {
     pub(super) folders: HashMap<String, Arc<Folder>>,
     pub(super) stores: HashMap<String, ContentStore>,
     pub(super) secrets: BTreeMap<String, SecretSource>,
+    /// What must not be shown. The secrets that are given away come to it.
+    pub(super) masks: Masks,
     pub(super) ssh: BTreeMap<String, String>,
     pub(super) credentials: Arc<dyn Credentials>,
 }
@@ -68,7 +70,7 @@ impl Session {
         offer: Offer,
         store: &ContentStore,
     ) -> Result<Self, tonic::Status> {
-        let (sent, masks, failure) = (Arc::<Sent>::default(), Masks::default(), Failure::default());
+        let (sent, masks, failure) = (Arc::<Sent>::default(), offer.masks, Failure::default());
         let index = Arc::<Mutex<Option<Vec<u8>>>>::default();
         let id = hex::encode(rand::random::<[u8; 16]>());
         let header = tunnel::Header { id: id.clone(), name: offer.name, shared_key: offer.shared_key };
@@ -94,7 +96,7 @@ impl Session {
         &self.sent
     }
 
-    /// The secrets that were given away, so that they can be hidden.
+    /// The sensitive args, and the secrets that were given away, so that they can be hidden.
     pub(super) fn masks(&self) -> Masks {
         self.masks.clone()
     }

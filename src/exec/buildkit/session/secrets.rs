@@ -1,9 +1,7 @@
 //! Secrets: read when the build asks for them, kept nowhere but in the list of what logs must hide.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::os::unix::ffi::OsStringExt as _;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::Secrets;
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::{GetSecretRequest, GetSecretResponse};
@@ -11,10 +9,8 @@ use tonic::{Request, Response, Status};
 
 use super::Failure;
 use crate::exec::buildkit::error::BuildError;
+use crate::exec::buildkit::masks::Masks;
 use crate::exec::buildkit::request::SecretSource;
-
-/// Lines of a secret that are shorter than this are not hidden: they would blot out ordinary text.
-const SHORTEST_MASK: usize = 4;
 
 /// The secrets of one build.
 pub(super) struct Vault {
@@ -55,47 +51,9 @@ impl Secrets for Vault {
     }
 }
 
-/// Texts that must not be shown.
-#[derive(Clone, Default)]
-pub(in crate::exec::buildkit) struct Masks(Arc<Mutex<Vec<String>>>);
-
-impl Masks {
-    /// Hides every line of `secret` from now on.
-    pub(in crate::exec::buildkit) fn add(&self, secret: &str) {
-        let mut masks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for line in secret.lines().map(str::trim).filter(|line| line.len() >= SHORTEST_MASK) {
-            if !masks.iter().any(|mask| mask == line) {
-                masks.push(line.to_owned());
-            }
-        }
-        // A secret that holds another one is hidden whole.
-        masks.sort_by_key(|mask| std::cmp::Reverse(mask.len()));
-    }
-
-    /// `text` with `***` for every secret in it.
-    pub(in crate::exec::buildkit) fn hide(&self, text: &str) -> String {
-        let masks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        masks.iter().fold(text.to_owned(), |text, mask| text.replace(mask.as_str(), "***"))
-    }
-}
-
-impl fmt::Debug for Masks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Masks(***)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_line_of_a_secret_is_hidden_and_short_ones_are_not() {
-        let masks = Masks::default();
-        masks.add("token-1\n  token-1-long \n}\n");
-        assert_eq!(masks.hide("a token-1-long b token-1 } c"), "a *** b *** } c");
-        assert_eq!(format!("{masks:?}"), "Masks(***)");
-    }
 
     #[tokio::test]
     async fn a_secret_is_read_when_it_is_asked_for() {
