@@ -13,9 +13,6 @@ use crate::platform::Platform;
 use crate::project::NamedContext;
 use crate::registry::{Repository, RepositoryName};
 
-/// What the time of all that is made is, in seconds since 1970, as BuildKit is told too.
-const EPOCH: u32 = 0;
-
 /// Builds one platform of an image into the store.
 pub async fn build(
     work: &Work,
@@ -50,7 +47,7 @@ pub async fn build(
 fn request(image: &ImageWork, platform: &Platform, planned: &PlatformWork, parents: &Parents<'_>) -> Request {
     let resolved = &image.image;
     let mut args = args(image, platform, parents);
-    args.insert("SOURCE_DATE_EPOCH".to_owned(), EPOCH.to_string());
+    args.insert("SOURCE_DATE_EPOCH".to_owned(), planned.recipe.epoch.to_string());
     Request {
         image: resolved.name.clone(),
         platform: platform.clone(),
@@ -63,7 +60,7 @@ fn request(image: &ImageWork, platform: &Platform, planned: &PlatformWork, paren
         annotations: resolved.annotations.clone(),
         bases: bases(image, planned, parents),
         output: resolved.output.clone(),
-        epoch: EPOCH,
+        epoch: planned.recipe.epoch,
     }
 }
 

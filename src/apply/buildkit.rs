@@ -145,6 +145,8 @@ fn request(
         }
     }
     let mut args = args(image, platform, parents);
+    // Each platform is built on its own and the index is ours: BuildKit must not make one of a single manifest.
+    args.remove("BUILDKIT_MULTI_PLATFORM");
     if let (Some(used), Some(digest)) = (&planned.recipe.frontend, planned.pins.get(FRONTEND)) {
         let reference = used.reference.at(*digest).to_string();
         if let Some(syntax) = args.get_mut("BUILDKIT_SYNTAX") {
@@ -193,7 +195,7 @@ fn request(
         cache_to: resolved.cache.to.clone(),
         no_cache,
         output: resolved.output.clone(),
-        source_date_epoch: Some(0),
+        source_date_epoch: Some(i64::from(planned.recipe.epoch)),
         timeout: resolved.timeout,
     }
 }

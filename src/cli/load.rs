@@ -1,12 +1,12 @@
 //! From the files to a graph: everything that can be known without a registry and without reading contexts.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 
 use super::exit::Failure;
 use super::settings::Settings;
 use crate::dockerfile::{self, BaseConfig, Dockerfile};
-use crate::graph::{self, Edge, Graph, Known, Recipe, Selection};
+use crate::graph::{self, Edge, Graph, Known, Leaves, Recipe, Selection};
 use crate::manifest::{self, BuildsOn, Choices, Files, GitFacts};
 use crate::name::ImageName;
 use crate::platform::Platform;
@@ -37,6 +37,9 @@ type Dockerfiles = BTreeMap<String, (Source, Dockerfile)>;
 
 /// What each image's build does, by platform.
 type Recipes = BTreeMap<ImageName, BTreeMap<Platform, Recipe>>;
+
+/// An image on a platform, and what its build does or what is wrong with it.
+type Judged = (ImageName, Platform, Result<(Recipe, Problems), Problems>);
 
 /// The images and what they build on.
 pub struct Wired {
@@ -218,19 +221,19 @@ impl Loaded {
             known: &known,
             build_platform: &build_platform,
             base_config: &base_config,
+            leaves: &|_, _| None,
         };
         let mut recipes = Recipes::new();
-        for image in self.project.images.values() {
-            let Some((_, dockerfile)) = parsed.get(&image.dockerfile.value) else { continue };
-            for platform in &image.platforms {
-                match graph::recipe(image, platform, dockerfile, &sources) {
-                    Ok((recipe, warnings)) => {
-                        problems.append(warnings);
-                        recipes.entry(image.name.clone()).or_default().insert(platform.clone(), recipe);
-                    }
-                    Err(found) => problems.append(found),
+        for (name, platform, recipe) in self.bases_first(parsed, &sources) {
+            match recipe {
+                Ok((recipe, warnings)) => {
+                    problems.append(warnings);
+                    recipes.entry(name).or_default().insert(platform, recipe);
                 }
+                Err(found) => problems.append(found),
             }
+        }
+        for image in self.project.images.values() {
             // All platforms have the same builder, and the embedded one asks for no front end.
             if let Some(platforms) = recipes.get_mut(&image.name)
                 && image.executor != ExecutorChoice::Buildkit
@@ -240,6 +243,56 @@ impl Loaded {
             }
         }
         recipes
+    }
+
+    /// What each build does, each image after those of which it reads the configuration: triggers, variables and folders of a base
+    /// are part of what its dependents do. In a circle the configuration counts as unknown; the graph says that it is one.
+    fn bases_first(&self, parsed: &Dockerfiles, sources: &graph::Sources<'_>) -> Vec<Judged> {
+        let mut done: BTreeMap<(ImageName, Platform), Option<Leaves>> = BTreeMap::new();
+        let mut all = Vec::new();
+        let wanted = self
+            .project
+            .images
+            .values()
+            .flat_map(|image| image.platforms.iter().map(|platform| (image.name.clone(), platform.clone())));
+        for one in wanted {
+            // A stack of its own: chains of a thousand images must not end the program.
+            let mut open = vec![one];
+            while let Some((name, platform)) = open.last().cloned() {
+                let image = &self.project.images[&name];
+                let dockerfile = parsed.get(&image.dockerfile.value);
+                let (false, Some((_, dockerfile))) = (done.contains_key(&(name.clone(), platform.clone())), dockerfile)
+                else {
+                    open.pop();
+                    continue;
+                };
+                let missing: RefCell<Vec<(ImageName, Platform)>> = RefCell::default();
+                let leaves = |name: &ImageName, platform: &Platform| {
+                    let base = (name.clone(), platform.clone());
+                    if let Some(known) = done.get(&base) {
+                        return known.clone();
+                    }
+                    let image = self.project.images.get(name)?;
+                    let can_be = image.platforms.contains(platform) && parsed.contains_key(&image.dockerfile.value);
+                    if can_be && !open.contains(&base) {
+                        missing.borrow_mut().push(base);
+                    }
+                    None
+                };
+                let recipe =
+                    graph::recipe(image, &platform, dockerfile, &graph::Sources { leaves: &leaves, ..*sources });
+                let missing = missing.into_inner();
+                if missing.is_empty() {
+                    let leaves = recipe.as_ref().ok().map(|(recipe, _)| recipe.leaves.clone());
+                    done.insert((name.clone(), platform.clone()), leaves);
+                    all.push((name, platform, recipe));
+                    open.pop();
+                } else {
+                    open.extend(missing);
+                }
+            }
+        }
+        all
     }
 
     /// Every Dockerfile, read and parsed once.

@@ -171,8 +171,8 @@ pub async fn configs(
     loaded: &Loaded,
     settings: &Settings,
 ) -> Result<BaseConfigs, Failure> {
-    let wanted: BTreeMap<(Reference, Platform), Digest> = outside(wired)
-        .filter(|used| used.place.ends_with("FROM"))
+    let bases = selected(wired).flat_map(|recipe| recipe.outside.iter().filter(|used| recipe.begins_on(used)));
+    let wanted: BTreeMap<(Reference, Platform), Digest> = bases
         .filter_map(|used| {
             let digest = used.reference.digest.or_else(|| lock.pin(&used.reference, &used.platform))?;
             Some(((used.reference.clone(), used.platform.clone()), digest))
@@ -221,5 +221,6 @@ fn base_config(config: &crate::oci::ImageConfig) -> BaseConfig {
         env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         onbuild: config.config.on_build.clone(),
         workdir: config.config.working_dir.clone().unwrap_or_default(),
+        ..BaseConfig::default()
     }
 }

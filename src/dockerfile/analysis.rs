@@ -34,6 +34,10 @@ pub struct BaseConfig {
     pub onbuild: Vec<String>,
     /// The working directory; empty if there is none.
     pub workdir: String,
+    /// Whether it builds on an image of which the environment is not known: then more variables may have values.
+    pub unknown: bool,
+    /// What messages call the image; empty: its reference.
+    pub title: String,
 }
 
 /// What a build would use.
@@ -41,7 +45,8 @@ pub struct BaseConfig {
 pub struct Analysis {
     /// The stages that the target needs, in the order of the Dockerfile; the target is the last of them.
     pub stages: Vec<StageUse>,
-    /// The args that matter, by name. `BUILDKIT_*` and the proxy variables are never among them unless declared.
+    /// The args that matter, by name: those that a needed stage declares, whatever their names, and those that BuildKit obeys without a
+    /// declaration (`scope::obeyed`).
     pub args: BTreeMap<String, ArgUse>,
     /// Args of the request that no needed stage declares.
     pub undeclared: BTreeMap<String, Undeclared>,
@@ -65,6 +70,8 @@ pub struct Analysis {
     pub syntax: Option<(String, Location)>,
     /// Whether the front end is Docker's own. If not, the whole default context is read.
     pub frontend_known: bool,
+    /// The configuration that the target leaves to those who build on it.
+    pub leaves: BaseConfig,
     /// What is odd and yet works.
     pub warnings: Problems,
 }

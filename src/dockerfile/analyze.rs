@@ -47,7 +47,7 @@ pub fn analyze(file: &Dockerfile, request: &Request<'_>) -> Result<Analysis, Pro
     };
     if !walk.problems.has_errors() {
         needed.iter().for_each(|index| walk.stage(*index));
-        walk.source_date_epoch();
+        walk.obeyed();
     }
     let Walk { mut analysis, problems, .. } = walk;
     analysis.undeclared = undeclared(file, request, &analysis);

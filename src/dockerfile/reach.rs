@@ -30,8 +30,10 @@ pub(super) struct Node<'a> {
     pub(super) used: Vec<Used>,
     /// The instructions: ONBUILD triggers first; none where a named context stands for the stage.
     pub(super) instructions: Vec<Instruction>,
-    /// The configuration of its outside base, once it is known to be needed.
+    /// The configuration of its base, once it is known to be needed; of a base that is a stage it is known later.
     pub(super) config: Option<BaseConfig>,
+    /// A named context stands for it, so that nothing that is written in it is carried out.
+    replaced: bool,
 }
 
 /// All stages.
@@ -99,6 +101,7 @@ impl<'a> Stages<'a> {
             used: Vec::new(),
             instructions: stage.instructions.clone(),
             config: None,
+            replaced: false,
         };
         if let Some(expanded) = expand(lexer, &stage.base, &globals.values, problems) {
             node.used = expanded.used;
@@ -123,6 +126,7 @@ impl<'a> Stages<'a> {
         if let Some(context) = stage.name.as_ref().and_then(|name| named_context(self.contexts, &name.text)) {
             node.base = Base::Context(context);
             node.instructions.clear();
+            node.replaced = true;
         }
         node
     }
@@ -329,8 +333,10 @@ impl<'a> Stages<'a> {
             }
             Base::Image(text) | Base::Context(text) => {
                 config = (request.base_env)(text, platform);
+                let title = config.as_ref().map(|config| config.title.as_str()).filter(|title| !title.is_empty());
+                let name = format!("ONBUILD of {}", title.unwrap_or(text));
                 for trigger in config.iter().flat_map(|config| &config.onbuild) {
-                    match parse_trigger(&Source::new(format!("ONBUILD of {text}"), trigger.clone())) {
+                    match parse_trigger(&Source::new(name.clone(), trigger.clone())) {
                         Ok(instruction) => triggers.push(instruction),
                         Err(found) => problems.append(found),
                     }
@@ -340,9 +346,20 @@ impl<'a> Stages<'a> {
         }
         let node = &mut self.nodes[index];
         node.config = config;
+        if node.replaced || triggers_are_off(request) {
+            return;
+        }
         triggers.append(&mut node.instructions);
         node.instructions = triggers;
     }
+}
+
+/// Whether the build arg that switches triggers off is given and true, as Go reads a boolean.
+///
+/// Source: Dockerfile frontend 1.29, `BUILDKIT_DISABLE_ONBUILD`. Older frontends do not know it and run the triggers.
+fn triggers_are_off(request: &Request<'_>) -> bool {
+    let value = request.args.get("BUILDKIT_DISABLE_ONBUILD");
+    value.is_some_and(|value| ["1", "t", "T", "true", "TRUE", "True"].contains(&value.as_str()))
 }
 
 /// Whether `to` can be reached from `from` (or is it).

@@ -12,6 +12,27 @@ use crate::problem::{Code, Location, Problem, Problems, Span};
 /// Source: the Dockerfile reference, "Predefined ARGs".
 const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
 
+/// Args that BuildKit obeys without a declaration and that change the result, each with its source. `BUILDKIT_SYNTAX` is not among
+/// them: it counts as the front end that it names. Not here, because they change no result: `BUILDKIT_BUILD_NAME`,
+/// `BUILDKIT_CACHE_MOUNT_NS` (where cache mounts lie), `BUILDKIT_DOCKERFILE_CHECK` (lints), `BUILDKIT_HISTORY_PROVENANCE_V1`,
+/// `BUILDKIT_INLINE_CACHE` (extra metadata of the cache), `BUILDKIT_MULTI_PLATFORM` (the index is ours), `BUILDKIT_ATTEST_*` and
+/// `BUILDKIT_SBOM_SCAN_*` (attestations, which `output:` switches on and which count there).
+const OBEYED: [&str; 4] = [
+    // Whether `.git` of a remote context or a git ADD is kept: frontend/dockerui/config.go, keyContextKeepGitDirArg.
+    "BUILDKIT_CONTEXT_KEEP_GIT_DIR",
+    // Whether triggers of bases are run: Dockerfile frontend 1.29.
+    "BUILDKIT_DISABLE_ONBUILD",
+    // The host name that RUN sees: frontend/dockerui/config.go, keyHostnameArg.
+    "BUILDKIT_SANDBOX_HOSTNAME",
+    // The time of layers and of the image: docs/build-repro.md of BuildKit.
+    "SOURCE_DATE_EPOCH",
+];
+
+/// Whether BuildKit obeys an arg without a declaration, so that another value may give another image.
+pub(super) fn is_obeyed(name: &str) -> bool {
+    OBEYED.contains(&name)
+}
+
 /// Whether an arg may be passed without being declared.
 pub(super) fn needs_no_declaration(name: &str) -> bool {
     name.starts_with("BUILDKIT_")

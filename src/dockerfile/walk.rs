@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::analysis::{Analysis, ArgUse, ImageUse, ImageUseKind, Origin, ReadKind, Request, StageUse, Step};
+use super::analysis::{
+    Analysis, ArgUse, BaseConfig, ImageUse, ImageUseKind, Origin, ReadKind, Request, StageUse, Step,
+};
 use super::expand::Lexer;
 use super::reach::{Base, Stages, without_value};
 use super::recipe;
-use super::scope::{Env, Globals, expand, is_predefined};
+use super::scope::{Env, Globals, expand, is_obeyed, is_predefined};
 use super::syntax::{ArgDeclaration, Dockerfile, Instruction, Kind};
 use crate::platform::Platform;
 use crate::problem::{Location, Problems};
@@ -22,9 +24,18 @@ pub(super) struct Walk<'a> {
     /// From a stage's number to its index in the analysis.
     pub(super) ordinals: BTreeMap<usize, usize>,
     /// What each stage leaves to those that build on it.
-    pub(super) envs: BTreeMap<usize, (Env, BTreeMap<String, BTreeSet<String>>)>,
+    pub(super) envs: BTreeMap<usize, Inherited>,
     pub(super) analysis: Analysis,
     pub(super) problems: Problems,
+}
+
+/// What a stage begins with.
+#[derive(Clone, Default)]
+pub(super) struct Inherited {
+    env: Env,
+    /// From which args of the request each variable was made.
+    made_from: BTreeMap<String, BTreeSet<String>>,
+    config: BaseConfig,
 }
 
 /// A stage while its instructions are gone through.
@@ -35,6 +46,8 @@ pub(super) struct Current {
     pub(super) made_from: BTreeMap<String, BTreeSet<String>>,
     pub(super) recipe: Vec<String>,
     pub(super) steps: Vec<Step>,
+    /// The configuration as it is so far. Its environment is that of ENV alone, without args.
+    config: BaseConfig,
     /// Whether it builds on a folder.
     on_folder: bool,
 }
@@ -56,9 +69,10 @@ impl Walk<'_> {
         }
         let platform = node.platform.clone().unwrap_or_else(|| self.request.platform.clone());
         let base = self.origin(&node.base, index, ImageUseKind::From, &platform, &node.stage.base.location);
-        let (env, made_from) = self.inherited(index);
+        let Inherited { env, made_from, config } = self.inherited(index);
         let on_folder = self.is_on_folder(&node.base);
-        let mut current = Current { index, env, made_from, recipe: Vec::new(), steps: Vec::new(), on_folder };
+        let (recipe, steps) = (Vec::new(), Vec::new());
+        let mut current = Current { index, env, made_from, recipe, steps, config, on_folder };
         current.recipe.push(recipe::from(&base, &platform));
         if self.file.escape != '\\' {
             current.recipe.push(format!("escape {}", self.file.escape));
@@ -78,7 +92,11 @@ impl Walk<'_> {
             steps: current.steps,
             location: node.stage.location.clone(),
         });
-        self.envs.insert(index, (current.env, current.made_from));
+        let Current { env, made_from, config, .. } = current;
+        self.analysis.leaves.clone_from(&config);
+        // Triggers are for those who build on the image, not for those who build on them.
+        let config = BaseConfig { onbuild: Vec::new(), ..config };
+        self.envs.insert(index, Inherited { env, made_from, config });
     }
 
     /// Whether a chain of bases begins with a named context that is a folder.
@@ -90,22 +108,22 @@ impl Walk<'_> {
         }
     }
 
-    /// The environment that a stage begins with.
-    fn inherited(&self, index: usize) -> (Env, BTreeMap<String, BTreeSet<String>>) {
+    /// What a stage begins with.
+    fn inherited(&self, index: usize) -> Inherited {
         let node = &self.stages.nodes[index];
-        let mut env = Env::default();
-        match &node.base {
+        let mut config = match &node.base {
             Base::Stage(base) => return self.envs.get(base).cloned().unwrap_or_default(),
-            Base::Scratch => {}
-            Base::Context(_) | Base::Image(_) => match &node.config {
-                Some(config) => env.values.clone_from(&config.env),
-                None => env.unknown = true,
-            },
+            Base::Scratch => BaseConfig::default(),
+            Base::Context(_) | Base::Image(_) => {
+                node.config.clone().unwrap_or_else(|| BaseConfig { unknown: true, ..BaseConfig::default() })
+            }
+        };
+        if !config.unknown {
+            config.env.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
         }
-        if !env.unknown {
-            env.values.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
-        }
-        (env, BTreeMap::new())
+        let env = Env { values: config.env.clone(), unknown: config.unknown };
+        (config.onbuild, config.title) = (Vec::new(), String::new());
+        Inherited { env, made_from: BTreeMap::new(), config }
     }
 
     /// Turns a resolved source into what the analysis says of it, and notes its use.
@@ -156,9 +174,6 @@ impl Walk<'_> {
     }
 
     fn note_arg(&mut self, name: &str, arg: ArgUse) {
-        if name.starts_with("BUILDKIT_") {
-            return;
-        }
         match self.analysis.args.get_mut(name) {
             Some(known) if known.from_only || !arg.from_only => {
                 let from_only = known.from_only && arg.from_only;
@@ -171,18 +186,19 @@ impl Walk<'_> {
         }
     }
 
-    /// The creation time of layers comes from this arg, declared or not.
-    pub(super) fn source_date_epoch(&mut self) {
-        const NAME: &str = "SOURCE_DATE_EPOCH";
-        let (Some(value), Some(stage)) = (self.request.args.get(NAME), self.analysis.stages.last()) else { return };
-        let arg = ArgUse {
-            value: Some(value.clone()),
-            from_only: false,
-            predefined: false,
-            made_from: [NAME.to_owned()].into(),
-            location: stage.location.clone(),
-        };
-        self.note_arg(NAME, arg);
+    /// The args of the request that change the result without being declared.
+    pub(super) fn obeyed(&mut self) {
+        let Some(location) = self.analysis.stages.last().map(|stage| stage.location.clone()) else { return };
+        for (name, value) in self.request.args.iter().filter(|(name, _)| is_obeyed(name)) {
+            let arg = ArgUse {
+                value: Some(value.clone()),
+                from_only: false,
+                predefined: false,
+                made_from: [name.clone()].into(),
+                location: location.clone(),
+            };
+            self.note_arg(name, arg);
+        }
     }
 
     fn instruction(&mut self, current: &mut Current, instruction: &Instruction) {
@@ -214,6 +230,7 @@ impl Walk<'_> {
                 self.words(current, pairs.iter_mut().flat_map(|pair| [&mut pair.key, &mut pair.value]));
                 for pair in pairs.iter() {
                     current.env.values.insert(pair.key.text.clone(), pair.value.text.clone());
+                    current.config.env.insert(pair.key.text.clone(), pair.value.text.clone());
                     current.made_from.remove(&pair.key.text);
                 }
             }
@@ -221,13 +238,17 @@ impl Walk<'_> {
                 self.words(current, pairs.iter_mut().flat_map(|pair| [&mut pair.key, &mut pair.value]));
             }
             Kind::Expose(list) | Kind::Volume(list) => self.words(current, list.iter_mut()),
-            Kind::Workdir(word) | Kind::User(word) | Kind::Stopsignal(word) => self.words(current, [word]),
-            Kind::Maintainer(_)
-            | Kind::Cmd(_)
-            | Kind::Entrypoint(_)
-            | Kind::Healthcheck(_)
-            | Kind::Shell(_)
-            | Kind::Onbuild(_) => {}
+            Kind::Workdir(word) => {
+                self.words(current, [&mut *word]);
+                let inside = &mut current.config.workdir;
+                *inside = match word.text.starts_with('/') {
+                    true => word.text.clone(),
+                    false => format!("{}/{}", inside.trim_end_matches('/'), word.text),
+                };
+            }
+            Kind::User(word) | Kind::Stopsignal(word) => self.words(current, [word]),
+            Kind::Onbuild(trigger) => current.config.onbuild.push(trigger.text.clone()),
+            Kind::Maintainer(_) | Kind::Cmd(_) | Kind::Entrypoint(_) | Kind::Healthcheck(_) | Kind::Shell(_) => {}
         }
         self.judge(instruction);
         let global = |name: &str| self.globals.declared.get(name).and_then(|_| self.globals.values.get(name).cloned());

@@ -11,5 +11,5 @@ mod select;
 
 pub use known::Known;
 pub use order::{Edge, Graph};
-pub use recipe::{FRONTEND, FrontendUse, OutsideUse, ParentUse, Recipe, Sources, place, placeholder, recipe};
+pub use recipe::{FRONTEND, FrontendUse, Leaves, OutsideUse, ParentUse, Recipe, Sources, place, placeholder, recipe};
 pub use select::{Selection, select};

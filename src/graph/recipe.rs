@@ -1,5 +1,6 @@
 //! One image on one platform: what its Dockerfile does with the args that the manifest gives.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::{Known, Meaning};
@@ -77,9 +78,30 @@ pub struct Recipe {
     pub outside: Vec<OutsideUse>,
     /// The front end that `# syntax=` names. None where the image is assembled: then nobody asks for it.
     pub frontend: Option<FrontendUse>,
+    /// What the image leaves to those of this manifest that build on it.
+    pub leaves: Leaves,
+    /// The time of layers and image, in seconds since 1970: what the arg `SOURCE_DATE_EPOCH` says, else 0.
+    pub epoch: u32,
+}
+
+/// The configuration that an image leaves to those who build on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leaves {
+    /// As it is.
+    pub real: BaseConfig,
+    /// As it counts: volatile and sensitive values replaced by marks.
+    pub counting: BaseConfig,
 }
 
 impl Recipe {
+    /// Whether a stage begins on what an image from outside is used as, so that its configuration reaches into the build.
+    pub fn begins_on(&self, used: &OutsideUse) -> bool {
+        match &used.context {
+            Some(name) => self.stages.iter().any(|stage| matches!(&stage.base, Origin::Context(base) if base == name)),
+            None => used.place.ends_with("FROM"),
+        }
+    }
+
     /// What of the build needs BuildKit, the first instruction that does; `None` if the embedded builder can do all of it. A function
     /// of what is written alone, never of what is installed.
     pub fn needs_buildkit(&self, image: &Image) -> Option<(String, Location)> {
@@ -111,6 +133,13 @@ pub fn place(index: usize, kind: ImageUseKind) -> String {
     }
 }
 
+impl Leaves {
+    /// A configuration in which everything counts.
+    fn plain(config: BaseConfig) -> Self {
+        Self { real: config.clone(), counting: config }
+    }
+}
+
 /// Where a recipe looks things up.
 pub struct Sources<'a> {
     /// The resolved manifest.
@@ -121,6 +150,39 @@ pub struct Sources<'a> {
     pub build_platform: &'a Platform,
     /// The configuration of outside images, where it is known.
     pub base_config: &'a dyn Fn(&Reference, &Platform) -> Option<BaseConfig>,
+    /// What images of the manifest leave, where it is known: it follows from their Dockerfiles.
+    pub leaves: &'a dyn Fn(&ImageName, &Platform) -> Option<Leaves>,
+}
+
+impl Sources<'_> {
+    /// The configuration of what stands under `text` as a base of `image`: a named context, an image of the manifest, one from outside.
+    fn config_of(&self, image: &Image, text: &str, platform: &Platform) -> Option<Leaves> {
+        let outside = |reference: &Reference| (self.base_config)(reference, platform).map(Leaves::plain);
+        let own = |name: &ImageName| {
+            if image.parents_published {
+                return outside(&published_reference(self.project, self.project.images.get(name)?)?);
+            }
+            let titled = |config| BaseConfig { title: name.to_string(), ..config };
+            let Leaves { real, counting } = (self.leaves)(name, platform)?;
+            Some(Leaves { real: titled(real), counting: titled(counting) })
+        };
+        if let Some(context) = image.contexts.get(text) {
+            return match &context.value {
+                NamedContext::Image(name) => own(name),
+                NamedContext::Outside(text) => outside(&text.parse().ok()?),
+                // A folder has no configuration.
+                NamedContext::Folder(_) => Some(Leaves::default()),
+            };
+        }
+        if let Some(name) = placeholder_image(text) {
+            return own(&name);
+        }
+        match self.known.meaning(text, &image.outside) {
+            Ok(Meaning::Image(name)) => own(&name),
+            Ok(Meaning::Outside(reference)) => outside(&reference),
+            Err(_) => None,
+        }
+    }
 }
 
 /// What stands in an arg for an image whose digest is not known yet: a reference that nobody can own (RFC 2606, `.invalid`).
@@ -150,13 +212,14 @@ pub fn recipe(
     sources: &Sources<'_>,
 ) -> Result<(Recipe, Problems), Problems> {
     let contexts: BTreeSet<String> = image.contexts.keys().cloned().collect();
-    let base_config = |text: &str, platform: &Platform| match sources.known.meaning(text, &image.outside) {
-        Ok(Meaning::Outside(reference)) if placeholder_image(text).is_none() => {
-            (sources.base_config)(&reference, platform)
-        }
-        _ => None,
-    };
-    let analyze = |args: &BTreeMap<String, String>| {
+    // Whether a base leaves a value that must not count.
+    let left_marked = Cell::new(false);
+    let analyze = |args: &BTreeMap<String, String>, counting: bool| {
+        let base_config = |text: &str, platform: &Platform| {
+            let leaves = sources.config_of(image, text, platform)?;
+            left_marked.set(left_marked.get() || leaves.real != leaves.counting);
+            Some(if counting { leaves.counting } else { leaves.real })
+        };
         dockerfile::analyze(
             dockerfile,
             &dockerfile::Request {
@@ -171,12 +234,16 @@ pub fn recipe(
         )
     };
     let args = args_of(image, platform, false);
-    let analysis = analyze(&args)?;
+    let analysis = analyze(&args, false)?;
     // Volatile and sensitive values are kept out of what counts wherever an instruction carries them on.
     let marked = |arg: &crate::project::Arg| arg.volatile || arg.sensitive;
-    let some = image.args.iter().any(|(name, arg)| marked(arg) && analysis.args.contains_key(name));
+    let some =
+        left_marked.get() || image.args.iter().any(|(name, arg)| marked(arg) && analysis.args.contains_key(name));
     let counting = match some {
-        true => analyze(&args_of(image, platform, true)).map_err(|found| chooses(image, &args, found, analyze))?,
+        true => {
+            let counting = |args: &BTreeMap<String, String>| analyze(args, true);
+            counting(&args_of(image, platform, true)).map_err(|found| chooses(image, &args, found, counting))?
+        }
         false => analysis.clone(),
     };
     let mut found = Found {
@@ -194,9 +261,12 @@ pub fn recipe(
     found.contexts(&analysis);
     undeclared(image, &analysis, &mut found.problems);
     let Found { parents, outside, mut problems, .. } = found;
-    let Analysis { stages, args, .. } = counting;
+    let args_given = args;
+    let Analysis { stages, args, leaves, .. } = counting;
+    let leaves = Leaves { real: analysis.leaves.clone(), counting: leaves };
+    let epoch = epoch(image, &args_given, &mut problems);
     let frontend = frontend(&analysis, &mut problems);
-    let recipe = Recipe { analysis, stages, args, parents, outside, frontend };
+    let recipe = Recipe { analysis, stages, args, parents, outside, frontend, leaves, epoch };
     if image.executor == ExecutorChoice::Assemble
         && let Some((what, location)) = recipe.needs_buildkit(image)
     {
@@ -399,6 +469,22 @@ fn frontend(analysis: &Analysis, problems: &mut Problems) -> Option<FrontendUse>
             None
         }
     }
+}
+
+/// The time that the build is told.
+fn epoch(image: &Image, args: &BTreeMap<String, String>, problems: &mut Problems) -> u32 {
+    const NAME: &str = "SOURCE_DATE_EPOCH";
+    let Some(value) = args.get(NAME).filter(|value| !value.is_empty()) else { return 0 };
+    value.parse().unwrap_or_else(|_| {
+        let help = match value.as_str() {
+            "context" => "contexts are sent without times, so there is none to take: give a number",
+            _ => "give a number of seconds since 1970, below 2^32",
+        };
+        let location = image.args.get(NAME).map_or(&image.location, |arg| &arg.location);
+        let problem = Problem::error(Code::InvalidValue, format!("`{NAME}` cannot be `{value}`"));
+        problems.push(problem.at(location, "").help(help));
+        0
+    })
 }
 
 /// A moving tag of the image's home, for `parents: published`.

@@ -1,6 +1,8 @@
 //! The commands: arguments in, the stages called in order, a value to a report.
 
 mod apply;
+#[cfg(test)]
+mod bases_tests;
 mod check;
 #[cfg(test)]
 mod date_tests;

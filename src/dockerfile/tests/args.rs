@@ -22,6 +22,20 @@ fn args_that_matter() {
     assert_eq!(made.args["T"].value.as_deref(), Some("v2"));
     assert_eq!(made.args["T"].made_from, BTreeSet::from(["V".to_owned()]));
     assert!(!made.args["V"].from_only);
+    // An arg counts where a stage declares it, whatever its name; without a declaration where BuildKit obeys it.
+    let named = |text: &str, name: &str| case(text).arg(name, "1").ok().args.contains_key(name);
+    for name in
+        ["BUILDKIT_FLAVOR", "BUILDKIT_INLINE_CACHE", "BUILDKIT_MULTI_PLATFORM", "HTTP_PROXY", "no_proxy", "TARGETARCH"]
+    {
+        assert!(!named("FROM scratch\nRUN x\n", name), "{name}");
+        assert!(named(&format!("FROM scratch\nARG {name}\nRUN x\n"), name), "{name}");
+        assert!(!named(&format!("FROM scratch AS a\nARG {name}\nFROM scratch\nRUN x\n"), name), "{name}");
+    }
+    for name in
+        ["BUILDKIT_CONTEXT_KEEP_GIT_DIR", "BUILDKIT_DISABLE_ONBUILD", "BUILDKIT_SANDBOX_HOSTNAME", "SOURCE_DATE_EPOCH"]
+    {
+        assert!(named("FROM scratch\nRUN x\n", name), "{name}");
+    }
     assert!(case("FROM scratch\nRUN x\n").arg("SOURCE_DATE_EPOCH", "0").ok().args.contains_key("SOURCE_DATE_EPOCH"));
     let proxy = case("FROM scratch\nARG HTTP_PROXY\nRUN x\n").arg("HTTP_PROXY", "p").ok();
     assert!(proxy.args.contains_key("HTTP_PROXY"));

@@ -51,7 +51,7 @@ impl Case {
     fn base(mut self, name: &str, env: &[(&str, &str)], onbuild: &[&str]) -> Self {
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let onbuild = onbuild.iter().map(|text| (*text).to_owned()).collect();
-        self.bases.insert(name.to_owned(), BaseConfig { env, onbuild, workdir: String::new() });
+        self.bases.insert(name.to_owned(), BaseConfig { env, onbuild, ..BaseConfig::default() });
         self
     }
 

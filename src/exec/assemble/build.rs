@@ -140,6 +140,7 @@ impl Builder<'_> {
                 env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
                 onbuild: config.on_build.clone(),
                 workdir: config.working_dir.clone(),
+                ..BaseConfig::default()
             })
         };
         let request = dockerfile::Request {
