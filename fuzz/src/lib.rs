@@ -57,6 +57,7 @@ pub fn dockerfile(data: &[u8]) {
         env: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned()), ("E".to_owned(), "d/b".to_owned())]),
         onbuild,
         workdir: "/w".to_owned(),
+        ..BaseConfig::default()
     };
     let request = Request {
         target: target.as_deref(),

@@ -178,6 +178,7 @@ impl ApplyError {
 impl ApplyError {
     /// A build that failed: the words of the builder, the instruction in the Dockerfile, the end of the log.
     pub fn build(image: &ImageName, dockerfile: &Source, error: BuildError) -> Self {
+        let help = error.help().map(str::to_owned);
         let BuildError::Failed { message, vertex, location, log_tail } = error else { return Self::Builder { error } };
         let mut text = format!("the build of {image} failed: {message}");
         if let Some((first, last)) = location {
@@ -193,6 +194,9 @@ impl ApplyError {
             for line in log_tail {
                 let _ = write!(text, "\n  | {line}");
             }
+        }
+        if let Some(help) = help {
+            let _ = write!(text, "\nhelp: {help}");
         }
         Self::Build(text)
     }

@@ -70,6 +70,8 @@ pub(super) struct Globals {
     pub(super) values: BTreeMap<String, String>,
     /// What each declared arg is.
     pub(super) declared: BTreeMap<String, Global>,
+    /// What Docker sets, whatever is declared.
+    pub(super) platform: BTreeMap<String, String>,
 }
 
 /// An ARG before the first FROM.
@@ -83,7 +85,8 @@ pub(super) struct Global {
 
 impl Globals {
     pub(super) fn new(file: &Dockerfile, request: &Request<'_>, target: &str, problems: &mut Problems) -> Self {
-        let mut globals = Self { values: predefined(request, target), declared: BTreeMap::new() };
+        let platform = predefined(request, target);
+        let mut globals = Self { values: platform.clone(), declared: BTreeMap::new(), platform };
         for arg in &file.globals {
             globals.declare(arg, file.escape, request, problems);
         }
@@ -103,6 +106,9 @@ impl Globals {
                 }
                 made_from.insert(used.name);
             }
+            if let Some(own) = self.platform.get(name).filter(|own| **own != expanded.text) {
+                problems.push(hidden_platform(name, &expanded.text, own, &word.location));
+            }
             value = Some(expanded.text);
         }
         if let Some(value) = value {
@@ -118,6 +124,16 @@ impl Globals {
         names.insert(name.to_owned());
         names
     }
+}
+
+/// The problem of a default that stands in the way of a value that Docker would set.
+pub(super) fn hidden_platform(name: &str, value: &str, own: &str, location: &Location) -> Problem {
+    Problem::warning(
+        Code::PinnedPlatform,
+        format!("the default of `ARG {name}` hides the platform: it is always `{value}`, here it would be `{own}`"),
+    )
+    .at(location, "")
+    .help(format!("write `ARG {name}` without a default; Docker sets it"))
 }
 
 /// The args that Docker sets.

@@ -8,7 +8,7 @@ use super::analysis::{
 use super::expand::Lexer;
 use super::reach::{Base, Stages, without_value};
 use super::recipe;
-use super::scope::{Env, Globals, expand, is_obeyed, is_predefined};
+use super::scope::{Env, Globals, expand, hidden_platform, is_obeyed, is_predefined};
 use super::syntax::{ArgDeclaration, Dockerfile, Instruction, Kind};
 use crate::platform::Platform;
 use crate::problem::{Location, Problems};
@@ -290,6 +290,12 @@ impl Walk<'_> {
             }
         };
         let predefined = is_predefined(name) && given.is_none() && arg.default.is_none();
+        if given.is_none()
+            && let (Some(default), Some(value), Some(own)) = (&arg.default, &value, self.globals.platform.get(name))
+            && value != own
+        {
+            self.problems.push(hidden_platform(name, value, own, &default.location));
+        }
         let noted = ArgUse {
             value: value.clone(),
             from_only: false,

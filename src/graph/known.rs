@@ -13,6 +13,8 @@ pub enum Meaning {
     Image(ImageName),
     /// An image from elsewhere.
     Outside(Reference),
+    /// What an image of the manifest was once published as: it stays that, whatever becomes of the image.
+    Pinned(Reference, ImageName),
 }
 
 /// An index over all names and references of a project.
@@ -61,6 +63,12 @@ impl Known {
         }
     }
 
+    /// The image that is published in the repository of a reference: under its tag, else any.
+    fn owner(&self, reference: &Reference) -> Option<&ImageName> {
+        let tags = self.repositories.get(&reference.name())?;
+        reference.tag.as_ref().and_then(|tag| tags.get(tag)).or_else(|| tags.values().next())
+    }
+
     /// What `text`, as it stands in a Dockerfile after expansion, means to an image that says of `outside` that it comes from elsewhere.
     ///
     /// # Errors
@@ -77,6 +85,12 @@ impl Known {
         let declared = self.outside.contains(&shown) || own(&shown);
         if let Some(image) = self.references.get(&reference).filter(|_| !declared) {
             return Ok(Meaning::Image(image.clone()));
+        }
+        if reference.digest.is_some()
+            && !declared
+            && let Some(image) = self.owner(&reference)
+        {
+            return Ok(Meaning::Pinned(reference, image.clone()));
         }
         let ours = self.repositories.get(&reference.name());
         match (ours, &reference.tag, declared) {

@@ -179,7 +179,7 @@ impl Sources<'_> {
         }
         match self.known.meaning(text, &image.outside) {
             Ok(Meaning::Image(name)) => own(&name),
-            Ok(Meaning::Outside(reference)) => outside(&reference),
+            Ok(Meaning::Outside(reference) | Meaning::Pinned(reference, _)) => outside(&reference),
             Err(_) => None,
         }
     }
@@ -259,6 +259,7 @@ pub fn recipe(
     }
     found.args(&analysis);
     found.contexts(&analysis);
+    found.pinned_platform(&analysis);
     undeclared(image, &analysis, &mut found.problems);
     let Found { parents, outside, mut problems, .. } = found;
     let args_given = args;
@@ -344,17 +345,53 @@ impl Found<'_> {
                 let written = used.text.parse().ok();
                 self.parent(place, name, written, &used.platform, &used.location);
             }
-            Ok(Meaning::Outside(reference)) => self.outside.push(OutsideUse {
-                place,
-                reference,
-                context: None,
-                platform: used.platform.clone(),
-                location: used.location.clone(),
-            }),
+            Ok(Meaning::Outside(reference)) => self.outside(place, reference, used),
+            Ok(Meaning::Pinned(reference, image)) => {
+                self.problems.push(
+                    Problem::warning(
+                        Code::OwnDigest,
+                        format!("`{}` takes a fixed digest of `{image}`: a change of `{image}` does not reach it", self.image.name),
+                    )
+                    .at(&used.location, "pinned here")
+                    .help(format!(
+                        "to follow `{image}`, drop `@sha256:...` or pass `{{{{ref '{image}'}}}}` as a build arg; to keep the digest, \
+                         list the reference under `outside:`"
+                    )),
+                );
+                self.outside(place, reference, used);
+            }
             Err(problem) => {
                 self.problems.push(problem.at(&used.location, "").at(&self.image.location, "for this image"));
             }
         }
+    }
+
+    fn outside(&mut self, place: String, reference: Reference, used: &ImageUse) {
+        let (platform, location) = (used.platform.clone(), used.location.clone());
+        self.outside.push(OutsideUse { place, reference, context: None, platform, location });
+    }
+
+    /// The files come from another platform than the one that the configuration will name: right for `FROM --platform=$BUILDPLATFORM` in a
+    /// stage that is copied from, hardly ever in the one that becomes the image.
+    fn pinned_platform(&mut self, analysis: &Analysis) {
+        let Some(mut stage) = analysis.stages.last() else { return };
+        let location = stage.location.clone();
+        while let Origin::Stage(index) = stage.base {
+            stage = &analysis.stages[index];
+        }
+        if stage.base == Origin::Scratch || stage.platform == *self.platform {
+            return;
+        }
+        let (name, theirs, ours) = (&self.image.name, &stage.platform, self.platform);
+        self.problems.push(
+            Problem::warning(
+                Code::PinnedPlatform,
+                format!("`{name}` for {ours} has the files of a base for {theirs}, but its configuration says {ours}"),
+            )
+            .at(&stage.location, format!("always {theirs}"))
+            .at(&location, "becomes the image")
+            .help("leave `--platform` out of the stages that the image is built on"),
+        );
     }
 
     fn parent(
@@ -431,6 +468,7 @@ impl Found<'_> {
 
     fn contexts(&mut self, analysis: &Analysis) {
         for (name, context) in &self.image.contexts {
+            self.ambiguous(&context.value, &context.location);
             if !analysis.contexts_used.contains(name) {
                 continue;
             }
@@ -455,6 +493,36 @@ impl Found<'_> {
                 NamedContext::Folder(_) => {}
             }
         }
+    }
+}
+
+impl Found<'_> {
+    /// A context that names an image of the manifest in a form that means something else.
+    fn ambiguous(&mut self, context: &NamedContext, location: &Location) {
+        let (text, is) = match context {
+            NamedContext::Folder(text) => {
+                (text, "the folder of that name: its sources would become the files of the image".to_owned())
+            }
+            NamedContext::Outside(text) => (
+                text,
+                format!(
+                    "`{}`",
+                    text.parse().map_or_else(|_| text.clone(), |reference: Reference| reference.to_string())
+                ),
+            ),
+            NamedContext::Image(_) => return,
+        };
+        if !self.sources.project.images.contains_key(&ImageName::new(text.trim_end_matches('/'))) {
+            return;
+        }
+        self.problems.push(
+            Problem::warning(
+                Code::AmbiguousContext,
+                format!("`{text}` is an image of this manifest, and this is {is}"),
+            )
+            .at(location, "")
+            .help(format!("write `{{ image: {text} }}` to build on the image")),
+        );
     }
 }
 

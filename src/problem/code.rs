@@ -168,6 +168,12 @@ codes! {
     UndeclaredArg = "undeclared-arg",
     /// A reference to a repository of ours with a tag that no image publishes.
     UnknownTag = "unknown-tag",
+    /// An image whose files are of another platform than its configuration will say.
+    PinnedPlatform = "pinned-platform",
+    /// An image of this manifest that another one takes by a fixed digest.
+    OwnDigest = "own-digest",
+    /// A named context that is a folder or an outside image, and an image of this manifest has that name.
+    AmbiguousContext = "ambiguous-context",
     /// An image builds on one that is not made for its platform.
     MissingPlatform = "missing-platform",
     /// Images build on each other in a circle.

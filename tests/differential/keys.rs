@@ -65,6 +65,8 @@ struct Planner<'a> {
     project: Project,
     outside: &'a Outside,
     bug: Bug,
+    /// What the images before leave to those that build on them.
+    left: BTreeMap<ImageName, graph::Leaves>,
 }
 
 type Made = (Fingerprint, BTreeMap<String, Snapshot>);
@@ -79,7 +81,7 @@ impl<'a> Planner<'a> {
         let files = Files { read: &nothing, glob: &no_paths };
         let resolved = manifest::resolve_all(&parsed, &Choices::default(), &files);
         problems.append(resolved.warnings);
-        problems.or(Self { workspace, project: resolved.project, outside, bug })
+        problems.or(Self { workspace, project: resolved.project, outside, bug, left: BTreeMap::new() })
     }
 
     /// The record of the image that the manifest names last; those that it builds on stand before it.
@@ -103,13 +105,16 @@ impl<'a> Planner<'a> {
         let known = Known::new(&self.project);
         let build_platform = Platform::of_this_machine();
         let base_config = |reference: &Reference, _: &Platform| Some(self.outside.get(reference)?.1.clone());
+        let leaves = |name: &ImageName, _: &Platform| self.left.get(name).cloned();
         let sources = graph::Sources {
             project: &self.project,
             known: &known,
             build_platform: &build_platform,
             base_config: &base_config,
+            leaves: &leaves,
         };
         let (recipe, _) = graph::recipe(image, &platform, &dockerfile, &sources)?;
+        self.left.insert(image.name.clone(), recipe.leaves.clone());
         let snapshots = self.contexts(image, &platform, &recipe)?;
         let pin = |reference: &Reference, _: &Platform| Some(self.outside.get(reference)?.0);
         let parent = |name: &ImageName, _: &Platform| keys.get(name).map(|key| Parent::Key(*key));

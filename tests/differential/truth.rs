@@ -108,6 +108,7 @@ impl Engine {
                 env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
                 onbuild: config.config.on_build.clone(),
                 workdir: config.config.working_dir.clone().unwrap_or_default(),
+                ..BaseConfig::default()
             };
             self.bases.insert(base, (digest, config));
         }

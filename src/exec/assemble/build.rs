@@ -241,6 +241,7 @@ impl Builder<'_> {
     /// Writes layers, configuration and manifest of the target.
     fn finish(&self, target: Stage) -> Result<Built, AssembleError> {
         let Stage { mut image, layers, .. } = target;
+        image.name_platform(&self.request.platform);
         let output = &self.request.output;
         let style =
             Style { method: Method::new(output.compression, output.level), epoch: u64::from(self.request.epoch) };

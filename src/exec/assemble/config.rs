@@ -115,6 +115,20 @@ impl Image {
         }
     }
 
+    /// Says that the image is for `platform`, whatever its base says: with `FROM --platform` that may be another one.
+    ///
+    /// Source: BuildKit, `finalizeResultImage` in frontend/dockerfile/dockerfile2llb/convert.go.
+    pub(super) fn name_platform(&mut self, platform: &Platform) {
+        let same = self.os == platform.os && self.architecture == platform.architecture;
+        (self.os, self.architecture) = (platform.os.clone(), platform.architecture.clone());
+        if !platform.variant.is_empty() || !same {
+            self.variant.clone_from(&platform.variant);
+        }
+        if !same {
+            self.os_version = None;
+        }
+    }
+
     /// Sets an environment variable, in its old place if it has one.
     pub(super) fn set_env(&mut self, name: &str, value: &str) {
         let text = format!("{name}={value}");

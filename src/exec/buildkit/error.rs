@@ -114,6 +114,10 @@ impl BuildError {
             Self::Agent { .. } => {
                 Some("start one with `ssh-agent` and give it the key with `ssh-add`; keys are not read from files")
             }
+            Self::Failed { message, .. } if message.contains("unknown flag") || message.contains("labs") => Some(
+                "the Dockerfile frontend that is built into this builder does not know that flag: put `# syntax=docker/dockerfile:1` into \
+                 the first line of the Dockerfile (`# syntax=docker/dockerfile:1-labs` for what is experimental), or use a newer builder",
+            ),
             Self::TimedOut { .. } => Some("raise `timeout` of the image if the build needs longer"),
             _ => None,
         }

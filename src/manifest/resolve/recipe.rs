@@ -174,6 +174,13 @@ fn context_of(text: &str, node: &Node, draft: &mut Draft<'_>, renderer: &mut Ren
             return None;
         }
     }
+    if let Some((form, name)) = ["service:", "target:"].iter().find_map(|form| Some((*form, text.strip_prefix(form)?)))
+    {
+        let tool = if form == "service:" { "Compose" } else { "bake" };
+        let message = format!("`{text}` is the form of {tool}");
+        read::invalid(node, &message, Some(&format!("write `{{ image: {name} }}`")), renderer);
+        return None;
+    }
     if written.len() == text.len() {
         return read::path(node, renderer).map(|path| NamedContext::Folder(path.value));
     }
