@@ -17,6 +17,7 @@ use super::made::Made;
 use super::make::{Shared, make};
 use super::schedule::Schedule;
 use super::tags::{move_tags, needs_move};
+use super::together::Together;
 use super::verify::verify;
 use super::work::Work;
 use crate::digest::Digest;
@@ -56,7 +57,8 @@ pub async fn run(
     // A failure ends the rest of the run with `--fail-fast`; that is no interrupt.
     let cancel = interrupt.child_token();
     let built = Mutex::new(HashMap::new());
-    let shared = Arc::new(Shared { work, plan, store, events, cancel, built, put: Mutex::default() });
+    let together = Together::of(&work, &plan);
+    let shared = Arc::new(Shared { work, plan, together, store, events, cancel, built, put: Mutex::default() });
     announce(&shared);
     let mut state = State::default();
     if !shared.work.rules.no_push {
