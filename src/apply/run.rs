@@ -98,8 +98,9 @@ async fn publish(shared: &Shared, options: Options, state: &mut State) {
         return;
     }
     steps.retain(|step| !state.is_lost(&step.name));
-    let (mut pending, unfit) = functions::pending(shared, &steps, &state.made).await;
-    let refused = functions::rehearse(shared, &pending).await;
+    let mut functions = functions::due(shared, &steps, &state.made).await;
+    let refused = functions::rehearse(shared, &functions.pending).await;
+    let unfit = std::mem::take(&mut functions.unfit);
     for (name, error) in unfit.into_iter().chain(refused) {
         state.fail(shared, &name, &error);
     }
@@ -126,8 +127,10 @@ async fn publish(shared: &Shared, options: Options, state: &mut State) {
     if !may_go_on(state) {
         return;
     }
-    pending.retain(|pending| !state.is_lost(&pending.function.image));
-    state.functions = functions::deploy(shared, &pending).await;
+    functions.pending.retain(|pending| !state.is_lost(&pending.function.image));
+    functions.right.retain(|function| !state.is_lost(&function.image));
+    state.functions = functions::deploy(shared, &functions.pending).await;
+    state.functions.extend(functions::kept(&functions.right));
 }
 
 fn announce(shared: &Shared) {
