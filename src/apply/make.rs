@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::build::{BuildRun, MadeImages, build};
@@ -10,6 +11,7 @@ use super::error::ApplyError;
 use super::events::Events;
 use super::made::Made;
 use super::publish::{Fresh, Publisher};
+use super::together::Together;
 use super::work::{ImageWork, Work};
 use crate::digest::{Digest, Key};
 use crate::event::Outcome;
@@ -25,12 +27,16 @@ pub struct Shared {
     pub work: Work,
     /// What is to be done.
     pub plan: Plan,
+    /// What is sent to BuildKit once for several builds.
+    pub together: Together,
     /// Blobs between a build and its publication.
     pub store: ContentStore,
     /// Where events go.
     pub events: Events,
     /// Ends the run.
     pub cancel: CancellationToken,
+    /// Who is built and leaves its place at the builder.
+    pub leaves: mpsc::UnboundedSender<ImageName>,
     /// Images with equal keys build once: what was built under each key of this run.
     pub built: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Option<Fresh>>>>>,
     /// The images whose keys this run put, and at which of their destinations: for the receipt, also where the rest of an image failed.
@@ -54,6 +60,8 @@ pub async fn make(shared: &Shared, step: &Step, made: &MadeImages) -> Result<Opt
                 return publisher.carry(digest, pinned, &built).await.map(Some);
             }
             let fresh = build_once(shared, step, image, made).await?;
+            // If nobody hears it, the run is over.
+            let _ = shared.leaves.send(step.name.clone());
             if shared.work.rules.no_push {
                 return Ok(Some(Made::unpublished(&fresh)));
             }
@@ -170,6 +178,15 @@ async fn build_once(shared: &Shared, step: &Step, image: &ImageWork, made: &Made
     Ok(fresh)
 }
 
+/// Whether all destinations of an image are repositories of registries.
+fn only_registries(shared: &Shared, image: &ImageWork) -> bool {
+    let remote = |destination: &crate::project::Destination| {
+        let repository = shared.work.repositories.get(destination.registry.as_str(), &destination.repository);
+        matches!(*repository, crate::registry::Repository::Remote { .. })
+    };
+    !image.image.destinations.is_empty() && image.image.destinations.iter().all(remote)
+}
+
 async fn build_platforms(
     shared: &Shared,
     step: &Step,
@@ -185,6 +202,8 @@ async fn build_platforms(
         events: &shared.events,
         cancel: &shared.cancel,
         no_cache,
+        together: &shared.together,
+        publishes: !shared.work.rules.no_push && only_registries(shared, image),
     };
     let mut lent = Lent::default();
     let mut children = BTreeMap::new();
