@@ -41,6 +41,9 @@ pub struct Common {
     /// Set a variable (`k=v`) or an arg (`args.K=v`)
     #[arg(long, global = true, value_name = "K=V", help_heading = "Common")]
     pub set: Vec<String>,
+    /// Let the manifest name files below this path, outside its repository (may be repeated)
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Common")]
+    pub allow_outside: Vec<PathBuf>,
     /// Only these images: names, globs or groups (may be repeated)
     #[arg(long, global = true, value_name = "PATTERN", help_heading = "Common")]
     pub only: Vec<String>,

@@ -69,7 +69,9 @@ pub fn load(settings: &Settings) -> Result<Loaded, Failure> {
 /// As [`load`].
 pub fn load_at(settings: &Settings, change: &dyn Fn(GitFacts) -> GitFacts) -> Result<Loaded, Failure> {
     let mut workspace = Workspace::open(&settings.root).map_err(|error| unreadable(&error))?;
-    let source = workspace.read_source(&settings.file).map_err(|error| unreadable(&error))?;
+    workspace.check_state_folder().map_err(|error| unreadable(&error))?;
+    settings.allow_outside.iter().for_each(|path| workspace.allow_outside(path));
+    let source = workspace.read_anywhere(&settings.file).map_err(|error| unreadable(&error))?;
     let source = source.ok_or_else(|| {
         Failure::wrong(
             format!("there is no `{}` in {}", settings.file, settings.root.display()),

@@ -54,6 +54,11 @@ impl Registries {
         if let Some(host) = variable("DOCKER_HOST") {
             registry.docker_host = host;
         }
+        registry.plain_http = plain_hosts(variable("ORCHESTRATE_PLAIN_HTTP").as_deref());
+        let trusted = variable(TRUSTED_ADDRESSES).unwrap_or_default();
+        for declared in projects.iter().flat_map(|project| project.registries.values()) {
+            logins_go_home(declared, &trusted)?;
+        }
         for declared in projects.iter().flat_map(|project| project.registries.values()) {
             if let Some((host, endpoint)) = endpoint(declared) {
                 registry.endpoints.insert(host, endpoint);
@@ -62,6 +67,43 @@ impl Registries {
         let controls = settings.cloud.controls(&projects);
         Ok(Self { client: Client::with_controls(registry, Arc::clone(&credentials), controls), credentials })
     }
+}
+
+/// The variable of the environment that says to which other addresses logins of AWS may go.
+const TRUSTED_ADDRESSES: &str = "ORCHESTRATE_REGISTRY_ADDRESSES";
+
+/// A login that AWS gives for a registry goes to that registry. `url:` is in the manifest, so whoever opens a pull request can write it: it may name
+/// another form of the registry's own host, and this machine; all else the environment must name.
+fn logins_go_home(registry: &Registry, trusted: &str) -> Result<(), Failure> {
+    let (RegistryKind::Ecr { url: Some(url), .. } | RegistryKind::EcrPublic { url: Some(url), .. }) = &registry.kind
+    else {
+        return Ok(());
+    };
+    let parsed = url::Url::parse(url).ok();
+    let host = parsed.as_ref().and_then(url::Url::host_str).unwrap_or_default();
+    let secure = parsed.as_ref().is_some_and(|parsed| parsed.scheme() == "https");
+    let here = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
+    let home = secure && super::cloud::is_home(registry, host);
+    let named = trusted.split([',', ' ']).any(|named| named.trim_end_matches('/') == url.trim_end_matches('/'));
+    if here || home || named {
+        return Ok(());
+    }
+    Err(Failure::wrong(
+        format!(
+            "the `url:` of the registry `{}` is `{url}`, which is not one of its own hosts: no login of AWS is sent there",
+            registry.name
+        ),
+        format!("leave `url:` out, or name that address in the environment: {TRUSTED_ADDRESSES}={url}"),
+    ))
+}
+
+/// The hosts that may be sent passwords over plain HTTP: those of the variable, and those that Docker's own daemon takes so.
+fn plain_hosts(variable: Option<&str>) -> Vec<String> {
+    let named = variable.unwrap_or_default().split([',', ' ']).filter(|host| !host.is_empty()).map(str::to_owned);
+    let daemon = std::fs::read("/etc/docker/daemon.json").ok();
+    let daemon = daemon.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+    let listed = daemon.as_ref().and_then(|daemon| daemon["insecure-registries"].as_array()).into_iter().flatten();
+    named.chain(listed.filter_map(|host| host.as_str().map(str::to_owned))).collect()
 }
 
 /// Where a registry's host is really spoken to, if the manifest says so.

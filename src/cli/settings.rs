@@ -20,6 +20,8 @@ pub struct Settings {
     pub profile: Option<String>,
     /// `--set`, split at the first `=`.
     pub set: Vec<(String, String)>,
+    /// `--allow-outside`, absolute.
+    pub allow_outside: Vec<PathBuf>,
     /// `--only`.
     pub only: Vec<String>,
     /// `--with-dependents`.
@@ -86,6 +88,7 @@ impl Settings {
             file: file.to_owned(),
             profile: common.profile.clone(),
             set: set.collect::<Result<_, _>>()?,
+            allow_outside: common.allow_outside.iter().map(|path| directory.join(path)).collect(),
             only: common.only.clone(),
             with_dependents: common.with_dependents,
             json: common.json,

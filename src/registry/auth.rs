@@ -54,7 +54,7 @@ impl Authorizer {
         let host = &call.repository.host;
         match self.challenge() {
             None => Ok(None),
-            Some(Challenge::Basic) => match transport.credentials.for_host(host, Need::Request).await? {
+            Some(Challenge::Basic) => match credential(transport, host).await? {
                 Some(Credential::Password { username, password }) => Ok(Some(basic(&username, &password))),
                 Some(Credential::RegistryToken(token)) => bearer(host, token.expose()).map(Some),
                 Some(Credential::IdentityToken(_)) => Err(CredentialError::Other {
@@ -112,6 +112,24 @@ impl Authorizer {
     }
 }
 
+/// Who we are at a host. Off this machine nobody over plain HTTP: everybody on the way could read a password there. The manifest, whose writer
+/// may be a stranger, cannot say otherwise; the environment and Docker's own configuration can.
+async fn credential(transport: &Transport, host: &str) -> Result<Option<Credential>, Error> {
+    let credential = transport.credentials.for_host(host, Need::Request).await?;
+    let settings = &transport.settings;
+    let endpoint = settings.endpoint(host);
+    let address = endpoint.strip_prefix("http://");
+    let exposed = address.is_some_and(|address| !super::settings::is_loopback(address) && !settings.may_be_plain(host));
+    if exposed && credential.is_some() {
+        let why = format!(
+            "`{endpoint}` is plain HTTP, and a password is not sent over that; use HTTPS, or name `{host}` in \
+             ORCHESTRATE_PLAIN_HTTP or in `insecure-registries` of Docker's daemon.json"
+        );
+        return Err(CredentialError::Other { host: host.to_owned(), why }.into());
+    }
+    Ok(credential)
+}
+
 fn basic(username: &str, password: &Secret) -> HeaderValue {
     let text = format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.expose())));
     sensitive(HeaderValue::try_from(text).expect("base64 is legal in a header"))
@@ -151,7 +169,7 @@ impl TokenService {
         let wrong = |why: String| Error::from(CredentialError::Other { host: host.clone(), why });
         let realm =
             Url::parse(&self.realm).map_err(|_| wrong(format!("its token service `{}` is no URL", self.realm)))?;
-        let credential = transport.credentials.for_host(host, Need::Request).await?;
+        let credential = credential(transport, host).await?;
         if let Some(Credential::RegistryToken(token)) = &credential {
             return Ok(Token { header: bearer(host, token.expose())?, until: Instant::now() + DEFAULT_LIFE });
         }
@@ -180,7 +198,8 @@ impl TokenService {
             if text.is_empty() {
                 return Err(wrong("its token service answered without a token".to_owned()));
             }
-            let life = answer.expires_in.map_or(DEFAULT_LIFE, Duration::from_secs);
+            // A number from outside: a day is long enough, and no sum with it runs over.
+            let life = answer.expires_in.map_or(DEFAULT_LIFE, |seconds| Duration::from_secs(seconds.min(24 * 60 * 60)));
             // Renewed when nine tenths are over, so that it does not expire on the way.
             Ok(Token { header: bearer(host, text)?, until: started + life.mul_f64(0.9) })
         })

@@ -44,7 +44,11 @@ impl Client {
         for _ in 0..=REDIRECTS {
             let client = self.0.http(&url).map_err(|error| Refused { why: error.to_string(), heals: false })?;
             let failed = |error: reqwest::Error| Refused { why: causes(&error.without_url()), heals: true };
-            let answer = client.get(url.clone()).send().await.map_err(failed)?;
+            let patience = self.0.settings.answer_timeout;
+            let answer = tokio::time::timeout(patience, client.get(url.clone()).send()).await;
+            // Whoever takes a connection and says nothing will do so again.
+            let silent = |_| Refused { why: format!("no answer in {} s", patience.as_secs_f32()), heals: false };
+            let answer = answer.map_err(silent)?.map_err(failed)?;
             let status = answer.status();
             if status.is_redirection() {
                 let to = answer.headers().get(reqwest::header::LOCATION).and_then(|to| to.to_str().ok());

@@ -57,6 +57,9 @@ impl Attached {
 impl MoveNote {
     fn of(entry: &Descriptor) -> Option<Self> {
         let annotation = |name: &str| entry.annotations.get(name);
+        // Text from outside that is shown in part, and that git is asked for.
+        let hexadecimal = |commit: &&String| !commit.is_empty() && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+        annotation(COMMIT).filter(hexadecimal)?;
         Some(Self {
             tags: annotation(TAGS)?.split(' ').map(str::to_owned).collect(),
             commit: annotation(COMMIT)?.clone(),

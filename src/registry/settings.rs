@@ -10,6 +10,8 @@ pub struct Settings {
     /// Where a host of references is really spoken to: `host` to `http://address` or `https://address`.
     /// Hosts not named here are spoken to by HTTPS, except loopback addresses, which are spoken to by HTTP as Docker does.
     pub endpoints: BTreeMap<String, String>,
+    /// Hosts off this machine that may be sent a password over plain HTTP.
+    pub plain_http: Vec<String>,
     /// The proxies.
     pub proxies: Proxies,
     /// Where the local Docker daemon is spoken to, as DOCKER_HOST has it.
@@ -20,6 +22,8 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// The longest that nothing may move, in either direction.
     pub idle_timeout: Duration,
+    /// The longest that a server may say nothing to a question. (What it is sent it may have to store first.)
+    pub answer_timeout: Duration,
     /// The longest that a request without a blob may take.
     pub request_timeout: Duration,
     /// The longest that one request with a blob may take.
@@ -47,11 +51,13 @@ impl Default for Settings {
         Self {
             user_agent: concat!("orchestrate/", env!("CARGO_PKG_VERSION")).to_owned(),
             endpoints: BTreeMap::new(),
+            plain_http: Vec::new(),
             proxies: Proxies::default(),
             docker_host: "unix:///var/run/docker.sock".to_owned(),
             certificates: Some(PathBuf::from("/etc/docker/certs.d")),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
+            answer_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(120),
             blob_timeout: Duration::from_secs(30 * 60),
             first_contact: Duration::from_secs(5),
@@ -80,6 +86,11 @@ impl Settings {
             _ if is_loopback(host) && self.certificate(host).is_none() => format!("http://{host}"),
             _ => format!("https://{host}"),
         }
+    }
+
+    /// Whether `host` may be sent a password over plain HTTP, though it is another machine.
+    pub(super) fn may_be_plain(&self, host: &str) -> bool {
+        self.plain_http.iter().any(|plain| plain == host)
     }
 
     /// The certificate that Docker trusts for `host`, if there is one.

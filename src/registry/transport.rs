@@ -235,19 +235,24 @@ impl Transport {
 
     async fn one(&self, call: &Call, url: &Url, headers: HeaderMap) -> Result<reqwest::Response, Failure> {
         let activity = Activity::new();
+        let asks = matches!(call.method, Method::GET | Method::HEAD);
+        let patience = match asks {
+            true => self.settings.idle_timeout.min(self.settings.answer_timeout),
+            false => self.settings.idle_timeout,
+        };
         let mut request = self.http(url)?.request(call.method.clone(), url.clone()).headers(headers);
-        if !matches!(call.method, Method::GET | Method::HEAD) {
+        if !asks {
             request = request.header(CONTENT_LENGTH, call.payload.length());
             request = request.body(call.payload.body(&activity, &self.counters).await?);
         }
         self.counters.request(call.kind);
-        match activity.watch(self.settings.idle_timeout, request.send()).await {
+        match activity.watch(patience, request.send()).await {
             Some(Ok(response)) => Ok(response),
             Some(Err(error)) => match activity.take_broken() {
                 Some(error) => Err(Failure::never(error)),
                 None => Err(broken(call, &error)),
             },
-            None => Err(idle(call, self.settings.idle_timeout)),
+            None => Err(idle(call, patience)),
         }
     }
 

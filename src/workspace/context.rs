@@ -94,6 +94,13 @@ impl Key {
     }
 }
 
+impl Key {
+    /// The folders and files that the context is made of, as written.
+    pub fn folders(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(|part| part.from.as_str())
+    }
+}
+
 /// The names of a context and what the disk says of them.
 #[derive(Debug)]
 pub(super) struct Walked {

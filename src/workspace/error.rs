@@ -28,6 +28,18 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Something that the manifest names lies outside its repository.
+    #[error("`{}` lies outside the repository", .path.display())]
+    Outside {
+        /// As written.
+        path: PathBuf,
+    },
+    /// The state folder, or a folder in it, is a link.
+    #[error("`{}` is a link", .path.display())]
+    StateLink {
+        /// From the manifest's folder.
+        path: PathBuf,
+    },
     /// A glob that cannot be understood.
     #[error("`{pattern}` is not a glob: {message}")]
     Glob {
@@ -54,6 +66,12 @@ impl Error {
                 "git trusts a checkout of another user only if told to: `git config --global --add safe.directory FOLDER`"
             }
             Self::Git { .. } => "run the same git command here to see more",
+            Self::Outside { .. } => {
+                "a manifest names files of its own repository alone; `--allow-outside PATH` on the command line lets it name what lies there"
+            }
+            Self::StateLink { .. } => {
+                "what lies in the state folder is written and deleted by orchestrate, which follows no link there: remove the link"
+            }
             Self::Glob { .. } => "globs take `*`, `**`, `?`, `[a-z]` and `{a,b}`",
             Self::Changed { .. } => "run the command again once nothing writes there any more",
             Self::Io { .. } | Self::NotUtf8 { .. } => "check that it is there and that you may read it",

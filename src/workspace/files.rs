@@ -173,7 +173,15 @@ impl Workspace {
             indices.push(index);
         }
         let root = &self.root;
-        let opened: Vec<_> = new.par_iter().map(|(key, ignore)| State::open(root, key, ignore.as_ref())).collect();
+        let held: Vec<_> = new.iter().map(|(key, _)| key.folders().try_for_each(|from| self.hold(from))).collect();
+        let opened: Vec<_> = new
+            .par_iter()
+            .zip(held)
+            .map(|((key, ignore), held)| {
+                held?;
+                State::open(root, key, ignore.as_ref())
+            })
+            .collect();
         self.states.extend(opened);
         indices
     }

@@ -9,6 +9,7 @@
 //!
 //! Reads anything; writes its caches in the state folder and nothing else.
 
+mod bounds;
 mod changes;
 mod choose;
 mod committed;

@@ -9,6 +9,7 @@ use crate::fingerprint::FileSet;
 use crate::problem::{Code, Problem, Problems, Source};
 use crate::project::{Context, Generated, Located};
 
+use super::bounds::repository_of;
 use super::context::{Failure, Key, State, lexical};
 use super::digests::Digests;
 use super::error::Error;
@@ -26,6 +27,8 @@ pub const STATE_FOLDER: &str = ".orchestrate";
 #[derive(Debug)]
 pub struct Workspace {
     pub(super) root: PathBuf,
+    /// The folders in which everything must lie that the manifest names.
+    pub(super) bounds: Vec<PathBuf>,
     /// Absolute paths that are part of no context.
     pub(super) never: Vec<PathBuf>,
     /// Opened before the first walk.
@@ -60,6 +63,7 @@ impl Workspace {
         let root = root.canonicalize().map_err(Error::io("open", root))?;
         let never = vec![root.join(STATE_FOLDER), root.join("deploy.lock")];
         Ok(Self {
+            bounds: vec![repository_of(&root)],
             root,
             never,
             cache: None,
@@ -106,8 +110,17 @@ impl Workspace {
     /// A text file (relative to the root, or absolute); `None` if there is none.
     ///
     /// # Errors
-    /// If it is there and cannot be read, or is not UTF-8.
+    /// If it is there and cannot be read, is not UTF-8, or lies outside the repository.
     pub fn read_source(&self, path: &str) -> Result<Option<Source>, Error> {
+        self.hold(path)?;
+        self.read_anywhere(path)
+    }
+
+    /// The same wherever it lies: for what the command line names.
+    ///
+    /// # Errors
+    /// If it is there and cannot be read, or is not UTF-8.
+    pub fn read_anywhere(&self, path: &str) -> Result<Option<Source>, Error> {
         let place = self.root.join(path);
         let bytes = match std::fs::read(&place) {
             Ok(bytes) => bytes,
@@ -127,6 +140,7 @@ impl Workspace {
     /// If the glob cannot be understood, a folder cannot be listed, or a name that matches is not UTF-8.
     pub fn glob(&self, pattern: &str) -> Result<Vec<String>, Error> {
         let (base, rest) = globs::literal_base(pattern);
+        self.hold(base)?;
         if rest.is_empty() {
             let there = self.root.join(base).symlink_metadata().is_ok();
             return Ok(there.then(|| pattern.trim_end_matches('/').to_owned()).into_iter().collect());

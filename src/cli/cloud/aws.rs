@@ -112,6 +112,17 @@ impl Cloud {
     }
 }
 
+/// Whether `host` is one of a registry's own: the same account and region in the FIPS or the dual-stack form, say.
+pub fn is_home(registry: &Registry, host: &str) -> bool {
+    match (&registry.kind, registry.host()) {
+        (RegistryKind::Ecr { .. }, Some(own)) => {
+            EcrHost::parse(host).is_some() && EcrHost::parse(host) == EcrHost::parse(&own)
+        }
+        (RegistryKind::EcrPublic { .. }, _) => host == PUBLIC_HOST || host == "ecr-public.aws.com",
+        _ => false,
+    }
+}
+
 /// AWS takes requests whose time differs from its own by no more than this many seconds.
 ///
 /// Source: "Signature Version 4", IAM user guide.

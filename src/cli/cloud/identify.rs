@@ -46,7 +46,7 @@ fn from(choose: &Choose) -> Option<&str> {
 }
 
 fn needed(settings: &Settings, from: Option<&str>) -> bool {
-    let source = Workspace::open(&settings.root).and_then(|workspace| workspace.read_source(&settings.file));
+    let source = Workspace::open(&settings.root).and_then(|workspace| workspace.read_anywhere(&settings.file));
     let Ok(Some(source)) = source else { return false };
     if !["ecr", "aws.account"].iter().any(|word| source.text().contains(word)) {
         return false;

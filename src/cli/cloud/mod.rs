@@ -8,7 +8,7 @@ mod aws;
 mod identify;
 
 #[cfg(not(feature = "aws"))]
-pub use absent::Cloud;
+pub use absent::{Cloud, is_home};
 #[cfg(feature = "aws")]
-pub use aws::Cloud;
+pub use aws::{Cloud, is_home};
 pub use identify::identified;

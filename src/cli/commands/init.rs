@@ -64,6 +64,11 @@ fn write_new(path: &std::path::Path, shown: &str, bytes: &[u8]) -> Result<(), Fa
 /// The schema for editors, in the state folder, which no build sees.
 fn write_schema(settings: &Settings) -> Result<(), Failure> {
     let failed = |error: crate::workspace::Error| Failure::wrong(error.to_string(), "make the folder writable");
-    let state = Workspace::open(&settings.root).and_then(|workspace| workspace.make_state_folder()).map_err(failed)?;
+    let state = Workspace::open(&settings.root)
+        .and_then(|workspace| {
+            workspace.check_state_folder()?;
+            workspace.make_state_folder()
+        })
+        .map_err(failed)?;
     write_whole(&state.join("deploy.schema.json"), format!("{:#}\n", manifest::schema()).as_bytes())
 }

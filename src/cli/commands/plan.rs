@@ -57,12 +57,19 @@ pub async fn plan(settings: &Settings, arguments: &PlanArguments) -> Result<Exit
     Ok(if changes { Exit::Changes } else { Exit::Done })
 }
 
-/// A file that is written whole or not at all.
+/// A file that is written whole or not at all. One that is there keeps its mode, since it may belong to the repository; a new one follows the
+/// umask, as if it were made by the shell.
 pub fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<(), Failure> {
     use std::io::Write as _;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
-    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let written = builder.tempfile_in(folder).and_then(|mut file| {
         file.write_all(bytes)?;
+        if let Ok(there) = std::fs::metadata(path) {
+            file.as_file().set_permissions(there.permissions())?;
+        }
         file.persist(path).map_err(|error| error.error)
     });
     let failed = |error: std::io::Error| {
