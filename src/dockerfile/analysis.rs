@@ -91,7 +91,8 @@ pub struct StageUse {
 /// An instruction as it would be carried out.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Its words are expanded (not those of RUN, CMD, ENTRYPOINT, HEALTHCHECK and ONBUILD, which the shell expands).
+    /// Its words are expanded (not those of RUN, CMD, ENTRYPOINT, HEALTHCHECK and ONBUILD, which the shell expands). The default of an
+    /// ARG is its effective value.
     pub instruction: Instruction,
     /// Where COPY and ADD take their sources from.
     pub from: Origin,
