@@ -80,6 +80,7 @@ impl Place {
             secrets: BTreeMap::new(),
             masks: Masks::default(),
             ssh: BTreeMap::new(),
+            entitlements: std::collections::BTreeSet::new(),
             cache_from: Vec::new(),
             cache_to: Vec::new(),
             no_cache: false,
@@ -838,6 +839,26 @@ async fn an_agent_of_this_machine_is_in_the_step() {
     request.ssh.insert("default".to_owned(), "/nowhere/agent.sock".to_owned());
     let Err(BuildError::Agent { why, .. }) = built(&connected().await, request, &place).await.0 else { panic!() };
     assert!(why.contains("/nowhere/agent.sock"), "{why}");
+}
+
+#[tokio::test]
+async fn a_step_may_use_the_network_of_the_machine_where_it_is_allowed() {
+    if real::real("a_step_may_use_the_network_of_the_machine_where_it_is_allowed").is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.busybox();
+    let dockerfile =
+        "FROM scratch\nCOPY sh /bin/sh\nRUN --network=host [ -e /sys/class/net/lo ] && echo host > /answer\n";
+    let mut request = place.request(dockerfile);
+    request.no_cache = true;
+    let buildkit = connected().await;
+    let refused = built(&buildkit, request.clone(), &place).await.0;
+    let Err(BuildError::Failed { message, .. }) = &refused else { panic!("{refused:?}") };
+    assert!(message.contains("network.host"), "{message}");
+    request.entitlements.insert("network.host".to_owned());
+    let image = built(&buildkit, request, &place).await.0.unwrap();
+    assert_eq!(files(&place.store(), image.digest)[&b"answer"[..]].1, b"host\n");
 }
 
 #[tokio::test]

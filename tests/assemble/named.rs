@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::Bench;
 use crate::flatten::{self, Difference};
+use crate::judge::Feature;
 
 /// What an engine was seen to do.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,10 @@ pub struct Known {
     mode_of_folders: bool,
     /// `ADD --chown` is for what an archive holds too (BuildKit 0.23).
     owner_of_archives: bool,
+    /// Such folders lose what the umask of the daemon takes: Docker's builder has one, buildkitd has none.
+    umask: bool,
+    /// Letters in `--chmod` (Dockerfile 1.14).
+    pub symbolic: bool,
     /// The history shows values of args (BuildKit 0.14).
     args_in_history: bool,
     /// The history shows ports as a list (BuildKit 0.25).
@@ -28,8 +33,11 @@ pub struct Known {
 pub const ROOTED_ARCHIVES: &[&str] =
     &["add names with dots", "add tar into folder with setgid", "add through a link to nothing"];
 
+/// Cases that an engine without letters in `--chmod` takes for something else.
+pub const SYMBOLIC: &[&str] = &["letters for a new folder"];
+
 /// One Dockerfile that shows all of it but the last.
-const PROBE: &str = "FROM scratch\nARG GIVEN\nEXPOSE 80\nCOPY --chmod=711 a.txt /mode/x\n\
+const PROBE: &str = "FROM scratch\nARG GIVEN\nEXPOSE 80\nCOPY --chmod=711 a.txt /mode/x\nCOPY --chmod=777 a.txt /open/x\n\
     ADD --chown=5:6 archives/plain.tar /owner/\n";
 
 impl Known {
@@ -45,7 +53,11 @@ impl Known {
         let history = image.config["history: texts"].as_array().expect("the history is a list");
         let says = |text: &str| history.iter().any(|line| line == text);
         let dots = bench.buildkit(buildkit, "FROM scratch\nADD archives/dots.tar /x/y/\n").await;
+        let letters = Feature::SymbolicMode.probe();
+        let letters = letters.answer(bench.buildkit(buildkit, letters.dockerfile()).await.is_ok());
         Self {
+            umask: is("open", "folder 755 "),
+            symbolic: letters,
             mode_of_folders: is("mode", "folder 711 "),
             owner_of_archives: is("owner/top.txt", "file 640 5:6 "),
             args_in_history: says("ARG GIVEN=given"),
@@ -66,8 +78,11 @@ impl Known {
         let words = |text: &str| text.splitn(4, ' ').map(str::to_owned).collect::<Vec<_>>();
         let (ours, theirs) = (words(ours), words(theirs));
         let equal = |fields: &[usize]| fields.iter().all(|field| ours.get(*field) == theirs.get(*field));
-        let mode = !self.mode_of_folders && octal && ours[0] == "folder" && equal(&[0, 2, 3]);
-        let owner = !self.owner_of_archives && dockerfile.contains("ADD --chown=") && {
+        let bits = |words: &[String]| words.get(1).and_then(|mode| u32::from_str_radix(mode, 8).ok());
+        let masked = self.umask && bits(&ours).map(|mode| mode & !0o022) == bits(&theirs);
+        let mode = (!self.mode_of_folders || masked) && octal && ours[0] == "folder" && equal(&[0, 2, 3]);
+        let with_owner = dockerfile.lines().any(|line| line.starts_with("ADD ") && line.contains("--chown="));
+        let owner = !self.owner_of_archives && with_owner && {
             // A link has no permissions in its words.
             if ours[0] == "link" { equal(&[0, 2, 3]) } else { equal(&[0, 1, 3]) }
         };

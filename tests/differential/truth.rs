@@ -290,6 +290,7 @@ fn request(image: &str, dockerfile: Source, context: Snapshot) -> Request {
         secrets: BTreeMap::new(),
         masks: orchestrate::exec::buildkit::Masks::default(),
         ssh: BTreeMap::new(),
+        entitlements: std::collections::BTreeSet::new(),
         cache_from: Vec::new(),
         cache_to: Vec::new(),
         no_cache: false,

@@ -111,6 +111,10 @@ fn unpack_entry<R: Read>(
         tar::EntryType::Char | tar::EntryType::Block | tar::EntryType::Fifo => {
             node(NodeKind::Device(device(entry.entry().header()).map_err(broken)?))
         }
+        tar::EntryType::GNUSparse => {
+            let message = format!("the archive cannot be unpacked: `{path}` is a sparse file of GNU's old form");
+            return Err(Fault::new(Code::BadArchive, message).help("write the archive with `tar --format=pax`"));
+        }
         _ => node(NodeKind::File(pack.add(&mut entry).map_err(broken)?)),
     };
     if into.get(&place).is_some_and(|old| !(old.is_folder() && new.is_folder())) {

@@ -141,3 +141,26 @@ impl Index {
 fn parent(files: &Files, path: &RelPath) -> Result<RelPath, Fault> {
     files.resolve(&RelPath::root(), path.parent().unwrap_or_default().as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sparse_file_of_a_layer_is_whole() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let records: [(&str, &[u8]); 3] =
+            [("GNU.sparse.size", b"9"), ("GNU.sparse.map", b"5,4"), ("GNU.sparse.name", b"usr/file")];
+        builder.append_pax_extensions(records).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(4);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, "GNUSparseFile.1/file", &b"part"[..]).unwrap();
+        let index = Index::read(Box::new(std::io::Cursor::new(builder.into_inner().unwrap()))).unwrap();
+        let [Entry { path, kind: Kind::File { hash, size }, .. }] = index.entries.as_slice() else {
+            panic!("{index:?}")
+        };
+        assert_eq!((path.as_bytes(), *size), (&b"usr/file"[..], 9));
+        assert_eq!(*hash, ContentHash::from_bytes(*blake3::hash(b"\0\0\0\0\0part").as_bytes()));
+    }
+}

@@ -42,6 +42,7 @@ pub(super) fn solve_request(request: &Request, job: &str, session: &str) -> Resu
             exports: request.cache_to.iter().map(|text| cache_entry(text)).collect::<Result<_, _>>()?,
             ..api::CacheOptions::default()
         }),
+        entitlements: request.entitlements.iter().cloned().collect(),
         ..api::SolveRequest::default()
     })
 }
@@ -174,6 +175,7 @@ mod tests {
             secrets: Default::default(),
             masks: Default::default(),
             ssh: Default::default(),
+            entitlements: Default::default(),
             cache_from: Vec::new(),
             cache_to: Vec::new(),
             no_cache: false,
