@@ -84,7 +84,7 @@ pub(super) const SHAPES: &[Shape] = &[
     }),
     newer(Exclude, "add with exclude", |case| with(case, "FROM scratch\nADD --exclude=one.txt src lib /x/\n")),
     newer(Parents, "copy with parents", |case| {
-        with(case, "FROM scratch\nCOPY --parents src/deep/three.txt lib/*.js /x/\n")
+        with(case, "FROM scratch\nCOPY --parents src/deep/three.txt lib/*.js /x/\n");
     }),
     newer(Parents, "copy with parents and a pivot", |case| {
         with(case, "FROM scratch\nCOPY --parents ./src/./deep ./**/*.md /x/\n");
