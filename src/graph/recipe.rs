@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::allow;
 use super::known::{Known, Meaning};
 use crate::dockerfile::{self, Analysis, ArgUse, BaseConfig, Dockerfile, ImageUse, ImageUseKind, Origin, StageUse};
 use crate::name::ImageName;
@@ -261,6 +262,7 @@ pub fn recipe(
     found.contexts(&analysis);
     found.pinned_platform(&analysis);
     undeclared(image, &analysis, &mut found.problems);
+    allow::check(image, &analysis, &mut found.problems);
     let Found { parents, outside, mut problems, .. } = found;
     let args_given = args;
     let Analysis { stages, args, leaves, .. } = counting;

@@ -42,6 +42,8 @@ fn extra_inputs_are_hashed_wherever_they_lie() {
         project(&[("go.mod", "m"), ("repo/a.json", "{}"), ("repo/x/b.json", ""), ("repo/.orchestrate/c.json", "")]);
     let root = outer.path().join("repo");
     let mut workspace = Workspace::open(&root).unwrap();
+    assert!(workspace.extra(&[located("../go.mod")], Modes::Git).is_err(), "outside the repository");
+    workspace.allow_outside(outer.path());
     let files = workspace.extra(&[located("**/*.json"), located("../go.mod")], Modes::Git).unwrap();
     assert_eq!(paths(&files), "(parent) (parent)/go.mod a.json x x/b.json");
     assert!(workspace.extra(&[located("nowhere")], Modes::Git).is_err());
