@@ -180,7 +180,7 @@ pub async fn configs(
         .collect();
     let mut configs = BaseConfigs::new();
     for ((reference, platform), digest) in wanted {
-        let path = config_file(loaded, digest);
+        let path = config_file(loaded, digest, &platform);
         let kept =
             std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<crate::oci::ImageConfig>(&bytes).ok());
         let config = match kept {
@@ -195,7 +195,7 @@ pub async fn configs(
                 });
             }
             None => {
-                let config = observe::config_of(&registries.client, &reference, digest).await;
+                let config = observe::config_of(&registries.client, &reference, digest, &platform).await;
                 let config = config.map_err(|error| cannot_ask(&error))?;
                 // A cache: where it cannot be written, it is asked for again.
                 if let Ok(bytes) = serde_json::to_vec(&config) {
@@ -210,9 +210,10 @@ pub async fn configs(
     Ok(configs)
 }
 
-/// Where the configuration of an outside base is kept.
-pub fn config_file(loaded: &Loaded, digest: Digest) -> PathBuf {
-    loaded.workspace.state_folder().join("cache").join("configs").join(format!("{}.json", digest.hex()))
+/// Where the configuration of an outside base is kept. The digest may be that of an index, so the platform is part of the name.
+pub fn config_file(loaded: &Loaded, digest: Digest, platform: &Platform) -> PathBuf {
+    let platform = platform.to_string().replace('/', "-");
+    loaded.workspace.state_folder().join("cache").join("configs").join(format!("{}-{platform}.json", digest.hex()))
 }
 
 fn base_config(config: &crate::oci::ImageConfig) -> BaseConfig {

@@ -39,7 +39,7 @@ fn unknown(recipe: &Recipe, lock: &Lock, loaded: &Loaded) -> Option<Unseen> {
         let Some(digest) = used.reference.digest.or_else(|| lock.pin(&used.reference, &used.platform)) else {
             return unpinned(used.reference.to_string());
         };
-        if used.place.ends_with("FROM") && !config_file(loaded, digest).is_file() {
+        if used.place.ends_with("FROM") && !config_file(loaded, digest, &used.platform).is_file() {
             return Some(Unseen::Configuration { reference: used.reference.to_string() });
         }
     }

@@ -96,9 +96,12 @@ impl Walk<'_> {
         let mut env = Env::default();
         match &node.base {
             Base::Stage(base) => return self.envs.get(base).cloned().unwrap_or_default(),
-            Base::Scratch => {}
+            Base::Scratch => env.workdir = Some("/".to_owned()),
             Base::Context(_) | Base::Image(_) => match &node.config {
-                Some(config) => env.values.clone_from(&config.env),
+                Some(config) => {
+                    env.values.clone_from(&config.env);
+                    env.workdir = Some(format!("/{}", config.workdir));
+                }
                 None => env.unknown = true,
             },
         }
@@ -221,7 +224,15 @@ impl Walk<'_> {
                 self.words(current, pairs.iter_mut().flat_map(|pair| [&mut pair.key, &mut pair.value]));
             }
             Kind::Expose(list) | Kind::Volume(list) => self.words(current, list.iter_mut()),
-            Kind::Workdir(word) | Kind::User(word) | Kind::Stopsignal(word) => self.words(current, [word]),
+            Kind::Workdir(word) => {
+                self.words(current, [&mut *word]);
+                let before = current.env.workdir.take();
+                current.env.workdir = match word.text.starts_with('/') {
+                    true => Some(word.text.clone()),
+                    false => before.map(|before| format!("{before}/{}", word.text)),
+                };
+            }
+            Kind::User(word) | Kind::Stopsignal(word) => self.words(current, [word]),
             Kind::Maintainer(_)
             | Kind::Cmd(_)
             | Kind::Entrypoint(_)

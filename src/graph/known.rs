@@ -86,6 +86,19 @@ impl Known {
     }
 }
 
+impl Known {
+    /// The image of ours that `reference` pins by digest without its being declared as one from outside.
+    pub fn pinned(&self, reference: &Reference, outside: &[Located<String>]) -> Option<&ImageName> {
+        reference.digest?;
+        let shown = reference.to_string();
+        if self.outside.contains(&shown) || outside.iter().any(|declared| normal(&declared.value) == shown) {
+            return None;
+        }
+        let tags = self.repositories.get(&reference.name())?;
+        reference.tag.as_ref().and_then(|tag| tags.get(tag)).or_else(|| tags.values().next())
+    }
+}
+
 fn normal(text: &str) -> String {
     text.parse::<Reference>().map_or_else(|_| text.to_owned(), |reference| reference.to_string())
 }

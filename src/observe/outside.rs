@@ -1,7 +1,7 @@
 //! Images from outside: their pins and their configurations.
 
 use crate::digest::Digest;
-use crate::oci::{Contents, ImageConfig, media_type};
+use crate::oci::{Contents, ImageConfig, RawManifest, media_type};
 use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::registry::{self, By, Client, Repository, RepositoryName};
@@ -62,6 +62,11 @@ pub async fn pin_of(client: &Client, reference: &Reference, platform: &Platform)
     if !media_type::is_index(raw.media_type()) {
         return Ok(raw.digest());
     }
+    child_of(&raw, reference, platform)
+}
+
+/// The manifest of an index that is made for `platform`.
+fn child_of(raw: &RawManifest, reference: &Reference, platform: &Platform) -> Result<Digest, OutsideError> {
     let Ok(Contents::Index(index)) = raw.contents() else {
         return Err(OutsideError::NotAnImage {
             reference: reference.clone(),
@@ -89,16 +94,27 @@ pub async fn digest_of(client: &Client, reference: &Reference) -> Result<Digest,
     raw.map(|raw| raw.digest()).ok_or_else(|| OutsideError::Missing(reference.clone()))
 }
 
-/// The configuration of a pinned image.
+/// The configuration that a pinned image has on `platform`. The digest may be that of an index.
 ///
 /// # Errors
 /// If there is no such image, or its registry cannot be asked.
-pub async fn config_of(client: &Client, reference: &Reference, digest: Digest) -> Result<ImageConfig, OutsideError> {
+pub async fn config_of(
+    client: &Client,
+    reference: &Reference,
+    digest: Digest,
+    platform: &Platform,
+) -> Result<ImageConfig, OutsideError> {
     let repository = Repository::remote(client, RepositoryName::from(reference));
     let failed = |error| OutsideError::Registry { reference: reference.clone(), error: Box::new(error) };
     let wrong = |why: String| OutsideError::NotAnImage { reference: reference.clone(), why };
-    let raw = repository.get_manifest(By::Digest(digest)).await.map_err(failed)?;
-    let raw = raw.ok_or_else(|| OutsideError::Missing(reference.clone()))?;
+    let get = async |digest| {
+        let raw = repository.get_manifest(By::Digest(digest)).await.map_err(failed)?;
+        raw.ok_or_else(|| OutsideError::Missing(reference.clone()))
+    };
+    let mut raw = get(digest).await?;
+    if media_type::is_index(raw.media_type()) {
+        raw = get(child_of(&raw, reference, platform)?).await?;
+    }
     let Ok(Contents::Manifest(manifest)) = raw.contents() else { return Err(wrong("it has no manifest".to_owned())) };
     let bytes = repository.read_blob(&manifest.config, MAX_CONFIG).await.map_err(failed)?;
     serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))

@@ -170,6 +170,10 @@ codes! {
     UnknownTag = "unknown-tag",
     /// An image builds on one that is not made for its platform.
     MissingPlatform = "missing-platform",
+    /// A context that is a folder or an image from outside, where an image of the manifest has the same name.
+    FolderOrImage = "folder-or-image",
+    /// An image of ours that a Dockerfile pins by digest, so that its changes do not arrive.
+    PinnedOwnImage = "pinned-own-image",
     /// Images build on each other in a circle.
     Cycle = "cycle",
     // Contexts and the files in them.

@@ -1,6 +1,9 @@
 //! Who owns what COPY, ADD and WORKDIR make: numbers, or names looked up in the image's own passwd and group.
 //!
-//! As BuildKit does it: a number without a group is the group too; a name that is not found is root.
+//! As BuildKit does it: `root` is 0 and never looked up; a number without a group is the group too; a user that is not found is root, and a
+//! group that is missing, empty or not found is the user's own.
+//!
+//! Source: BuildKit, `llb.parseUID` and `ops.readUser`; `user:` with an empty group is the user's own since frontend 1.28.
 
 use std::io::Read;
 
@@ -25,35 +28,42 @@ impl Owner {
 
     /// The owner, where nothing has to be looked up.
     pub(super) fn of_numbers(text: &str) -> Option<Self> {
-        let (user, group) = text.split_once(':').unwrap_or((text, text));
-        Some(Self { uid: user.parse().ok()?, gid: group.parse().ok()? })
+        let (user, group) = parts(text);
+        Some(Self { uid: number(user)?, gid: number(group.unwrap_or(user))? })
     }
 
     /// The owner that `user[:group]` means in `files`.
     pub(super) fn look_up(text: &str, files: &Files, read: &mut ReadFile<'_>) -> Result<Self, Fault> {
-        let (user, group) = match text.split_once(':') {
-            Some((user, group)) => (user, Some(group)),
-            None => (text, None),
-        };
-        let mut owner = match user.parse::<u32>() {
-            Ok(number) => Self { uid: number, gid: number },
-            Err(_) => {
+        let (user, group) = parts(text);
+        let mut owner = match number(user) {
+            Some(number) => Self { uid: number, gid: number },
+            None => {
                 let line = find(files, "etc/passwd", user, read)?;
                 let field = |index: usize| line.get(index).and_then(|field| field.parse().ok()).unwrap_or(0);
                 Self { uid: field(2), gid: field(3) }
             }
         };
         if let Some(group) = group {
-            owner.gid = match group.parse::<u32>() {
-                Ok(number) => number,
-                Err(_) => {
+            owner.gid = match number(group) {
+                Some(number) => number,
+                None => {
                     let line = find(files, "etc/group", group, read)?;
-                    line.get(2).and_then(|field| field.parse().ok()).unwrap_or(0)
+                    line.get(2).and_then(|field| field.parse().ok()).unwrap_or(owner.gid)
                 }
             };
         }
         Ok(owner)
     }
+}
+
+/// The user, and the group if there is one.
+fn parts(text: &str) -> (&str, Option<&str>) {
+    text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group).filter(|group| !group.is_empty())))
+}
+
+/// The number of a user or a group that needs no looking up.
+fn number(text: &str) -> Option<u32> {
+    if text == "root" { Some(0) } else { text.parse().ok() }
 }
 
 /// The fields of the line that begins with `name`; none if there is no such line or file.
@@ -74,4 +84,29 @@ pub(super) fn read_whole(file: &FileNode) -> Result<Vec<u8>, Fault> {
         .read_to_end(&mut bytes)
         .map_err(super::error::AssembleError::io("read", std::path::Path::new("a file of the image")))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Owner;
+
+    #[test]
+    fn root_and_numbers_need_no_files() {
+        for (text, uid, gid) in [
+            ("root", 0, 0),
+            ("root:root", 0, 0),
+            ("0:root", 0, 0),
+            ("root:0", 0, 0),
+            ("root:", 0, 0),
+            ("7:", 7, 7),
+            ("7", 7, 7),
+            ("7:root", 7, 0),
+            ("root:7", 0, 7),
+        ] {
+            assert_eq!(Owner::of_numbers(text), Some(Owner { uid, gid }), "{text}");
+        }
+        for text in ["web", "web:", "7:staff", "root:staff", "web:0"] {
+            assert_eq!(Owner::of_numbers(text), None, "{text}");
+        }
+    }
 }

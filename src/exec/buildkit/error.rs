@@ -114,6 +114,9 @@ impl BuildError {
             Self::Agent { .. } => {
                 Some("start one with `ssh-agent` and give it the key with `ssh-add`; keys are not read from files")
             }
+            Self::Failed { message, .. } if message.contains("unknown flag: ") => Some(
+                "the Dockerfile front end of this builder is older than the flag: begin the Dockerfile with `# syntax=docker/dockerfile:1`",
+            ),
             Self::TimedOut { .. } => Some("raise `timeout` of the image if the build needs longer"),
             _ => None,
         }

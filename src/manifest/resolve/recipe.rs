@@ -161,6 +161,14 @@ fn contexts(
 }
 
 fn context_of(text: &str, node: &Node, draft: &mut Draft<'_>, renderer: &mut Renderer) -> Option<NamedContext> {
+    for prefix in ["service:", "target:"] {
+        if let Some(name) = text.strip_prefix(prefix) {
+            let message = format!("`{prefix}` is a form of another tool");
+            let help = format!("for an image of this manifest write `{{ image: {name} }}`");
+            read::invalid(node, &message, Some(&help), renderer);
+            return None;
+        }
+    }
     let written = text.strip_prefix("docker-image://").unwrap_or(text);
     let parsed = text_with_references(written);
     match parsed.as_ref().map(|text| &text.0[..]) {
