@@ -86,6 +86,10 @@ impl FromStr for Reference {
             Some(_) => ("docker.io", name.to_owned()),
             None => ("docker.io", format!("library/{name}")),
         };
+        if name.len() == 64 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+            return Err(wrong("64 hexadecimal digits are the id of an image, not a name"));
+        }
+        host_problem(host).map_or(Ok(()), |why| Err(wrong(why)))?;
         let host = if host == "index.docker.io" { "docker.io" } else { host };
         let repository =
             if host == "docker.io" && !repository.contains('/') { format!("library/{repository}") } else { repository };
@@ -105,6 +109,40 @@ impl FromStr for Reference {
 /// Whether the first part of a name is a host: it has a dot or a port, is `localhost`, or has an upper-case letter.
 fn is_host(part: &str) -> bool {
     part == "localhost" || part.contains(['.', ':']) || part.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+/// Why `host` cannot be the host of a registry, or `None`.
+///
+/// Source: distribution/reference, `DomainRegexp`: components of letters, digits and inner dashes joined by dots, or an IPv6 address in
+/// brackets; then a port of digits.
+fn host_problem(host: &str) -> Option<&'static str> {
+    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => {
+            if address.is_empty() || !address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') {
+                return Some("the address in brackets is not one of IPv6");
+            }
+            if !port.is_empty() && !port.starts_with(':') {
+                return Some("only a port may follow the address in brackets");
+            }
+            (None, port.strip_prefix(':'))
+        }
+        None => match host.split_once(':') {
+            Some((name, port)) => (Some(name), Some(port)),
+            None => (Some(host), None),
+        },
+    };
+    if port.is_some_and(|port| port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit())) {
+        return Some("the port of its host is not a number");
+    }
+    let component = |part: &str| {
+        let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+        let bytes = part.as_bytes();
+        edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+    };
+    if name.is_some_and(|name| !name.split('.').all(component)) {
+        return Some("a host is made of letters, digits and inner `-`, joined by single dots");
+    }
+    None
 }
 
 /// Why `repository` cannot be the name of a repository, or `None`.
@@ -193,6 +231,57 @@ mod tests {
         }
         for bad in ["", "A b", "x:", "x@sha256:1", "a//b", "foo/Bar", "x:-a", "a..b"] {
             assert!(bad.parse::<Reference>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_host_follows_the_grammar_of_references() {
+        let hex = "a".repeat(64);
+        for bad in [
+            "a..b.com/x",
+            "-a.com/x",
+            "a-.com/x",
+            "a.com:port/x",
+            "a.com:/x",
+            "a+b.com/x",
+            "a.-b/c",
+            "a_b.com/x",
+            ".com/x",
+            "a./x",
+            ":5000/x",
+            "a.com:1:2/x",
+            "[::1/x",
+            "[]:5/x",
+            "[::g]/x",
+            "[::1]5/x",
+            "${ACC}.dkr.ecr.example.com/x",
+            &hex,
+        ] {
+            assert!(bad.parse::<Reference>().is_err(), "{bad}");
+        }
+        for good in
+            ["[::1]/x", "[fe80::1]:5000/x", "A/x", "a-b.c:5/x", "1.2.3.4:80/x", &format!("x/{hex}"), &format!("{hex}b")]
+        {
+            assert!(good.parse::<Reference>().is_ok(), "{good}");
+        }
+    }
+
+    proptest::proptest! {
+        /// The oracle is the grammar of distribution/reference as one regular expression.
+        #[test]
+        fn what_is_a_reference_says_the_grammar(text in "[a-bA0._+:/@$\\-\\[\\]]{1,12}") {
+            let component = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
+            let host = format!("(?:{component}(?:\\.{component})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?");
+            let part = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
+            let whole = format!("^(?:{host}/)?{part}(?:/{part})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?$");
+            let fits = regex::Regex::new(&whole).unwrap().is_match(&text);
+            let ours = text.parse::<Reference>().is_ok();
+            // A first part without a dot, a port and an upper-case letter is no host to Docker, whatever the grammar could take it for.
+            let splits = text.split_once('/').is_none_or(|(first, _)| is_host(first) || !first.contains(['-']));
+            proptest::prop_assert!(!ours || fits, "{} is taken", text);
+            if splits {
+                proptest::prop_assert_eq!(ours, fits, "{}", text);
+            }
         }
     }
 }

@@ -50,6 +50,10 @@ pub struct Analysis {
     pub args: BTreeMap<String, ArgUse>,
     /// Args of the request that no needed stage declares.
     pub undeclared: BTreeMap<String, Undeclared>,
+    /// The names of all args that the Dockerfile declares anywhere.
+    pub declared: BTreeSet<String>,
+    /// Args that a FROM of a stage reads which the target does not need. BuildKit wants their values all the same.
+    pub read_by_other_from: BTreeSet<String>,
     /// Each use of an image from outside the file, in order; named contexts are not among them.
     ///
     /// A recipe names an image by its index here, so whoever hashes recipes must hash what each of these resolved to, in order.
@@ -140,7 +144,9 @@ pub struct ArgUse {
 pub enum Undeclared {
     /// No ARG has its name.
     Nowhere,
-    /// Only stages that the target does not need declare it, or nothing uses it.
+    /// It stands before the first FROM, and neither a FROM nor a stage that the target needs uses it.
+    BeforeFrom,
+    /// Only stages that the target does not need declare it.
     Unreachable,
 }
 

@@ -51,6 +51,11 @@ pub fn analyze(file: &Dockerfile, request: &Request<'_>) -> Result<Analysis, Pro
     }
     let Walk { mut analysis, problems, .. } = walk;
     analysis.undeclared = undeclared(file, request, &analysis);
+    let globals_of_file = file.globals.iter().map(|declaration| declaration.name.text.as_str());
+    analysis.declared = declared_in_stages(file).into_iter().chain(globals_of_file).map(str::to_owned).collect();
+    let others = stages.nodes.iter().enumerate().filter(|(index, _)| !needed.contains(index));
+    let names = others.flat_map(|(_, node)| &node.used).flat_map(|used| globals.closure(&used.name));
+    analysis.read_by_other_from = names.collect();
     if !analysis.frontend_known {
         unknown_front_end(file, &mut analysis);
     }
@@ -114,19 +119,27 @@ fn unknown_front_end(file: &Dockerfile, analysis: &mut Analysis) {
         .get_or_insert_with(|| ("a front end of its own, which may read the whole context".to_owned(), location));
 }
 
+/// The names of all args that stages declare.
+fn declared_in_stages(file: &Dockerfile) -> BTreeSet<&str> {
+    let instructions = file.stages.iter().flat_map(|stage| &stage.instructions);
+    let args = instructions.filter_map(|instruction| match &instruction.kind {
+        Kind::Arg(args) => Some(args),
+        _ => None,
+    });
+    args.flatten().map(|declaration| declaration.name.text.as_str()).collect()
+}
+
 fn undeclared(file: &Dockerfile, request: &Request<'_>, analysis: &Analysis) -> BTreeMap<String, Undeclared> {
-    let in_stages =
-        file.stages.iter().flat_map(|stage| &stage.instructions).filter_map(|instruction| match &instruction.kind {
-            Kind::Arg(args) => Some(args),
-            _ => None,
-        });
-    let anywhere: BTreeSet<&str> =
-        in_stages.flatten().chain(&file.globals).map(|declaration| declaration.name.text.as_str()).collect();
+    let in_stages = declared_in_stages(file);
     let given = request.args.keys().filter(|name| !analysis.args.contains_key(*name) && !needs_no_declaration(name));
-    given
-        .map(|name| {
-            let known = anywhere.contains(name.as_str()) || is_predefined(name);
-            (name.clone(), if known { Undeclared::Unreachable } else { Undeclared::Nowhere })
-        })
-        .collect()
+    let why = |name: &str| {
+        if in_stages.contains(name) || is_predefined(name) {
+            Undeclared::Unreachable
+        } else if file.globals.iter().any(|declaration| declaration.name.text == name) {
+            Undeclared::BeforeFrom
+        } else {
+            Undeclared::Nowhere
+        }
+    };
+    given.map(|name| (name.clone(), why(name))).collect()
 }

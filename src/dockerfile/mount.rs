@@ -152,16 +152,27 @@ fn check(mount: &Mount, owner: Option<&str>, sharing: bool) -> Result<(), String
         MountKind::Secret if mount.source.is_some() && mount.id.is_some() => {
             Err("a secret has `source` or `id`, not both".to_owned())
         }
-        MountKind::Secret | MountKind::Ssh => Ok(()),
-        _ => {
-            let target = mount.target.as_deref().unwrap_or_default();
-            let root = crate::pattern::inside(target.as_bytes()).is_none_or(|target| target.is_root());
-            if root { Err("the mount needs a `target` other than `/`".to_owned()) } else { Ok(()) }
-        }
+        _ => Ok(()),
     }
 }
 
 impl Mount {
+    /// Why it cannot stand in `workdir` (none: it is not known): its target, relative to it, is the root.
+    ///
+    /// Source: BuildKit, `dispatchRunMounts`: secrets and agents have places of their own; a target that is missing is the folder itself.
+    pub(super) fn fault_in(&self, workdir: Option<&str>) -> Option<String> {
+        if matches!(self.kind, MountKind::Secret | MountKind::Ssh) {
+            return None;
+        }
+        let target = self.target.as_deref().unwrap_or_default();
+        let whole = if target.starts_with('/') { target.to_owned() } else { format!("{}/{target}", workdir?) };
+        let root = crate::pattern::inside(whole.as_bytes()).is_none_or(|target| target.is_root());
+        root.then(|| match target {
+            "" => "the mount has no `target`, and WORKDIR is `/`: it would lie on `/`".to_owned(),
+            target => format!("the target `{target}` of the mount is `/`"),
+        })
+    }
+
     /// The id of a secret or an SSH agent: `id` or `source`, else the last part of the target; `default` for SSH.
     pub fn identity(&self) -> String {
         let given =

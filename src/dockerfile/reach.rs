@@ -193,7 +193,19 @@ impl<'a> Stages<'a> {
         if let Some(context) = named_context(self.contexts, from) {
             return Ok(Base::Context(context));
         }
-        if from.parse::<Reference>().is_ok() { Ok(Base::Image(from.to_owned())) } else { Err(None) }
+        if from.parse::<Reference>().is_ok() && self.near(from).is_none() {
+            Ok(Base::Image(from.to_owned()))
+        } else {
+            Err(None)
+        }
+    }
+
+    /// "Did you mean ...?" for a bare name that is like a stage's. An image is written with its tag where that is so.
+    fn near(&self, from: &str) -> Option<String> {
+        if from.contains(['/', ':', '@']) {
+            return None;
+        }
+        did_you_mean(from, self.by_name.keys().map(String::as_str))
     }
 
     /// The stages that an instruction takes files from. Problems are added only where `problems` is given.
@@ -242,12 +254,23 @@ impl<'a> Stages<'a> {
                 .at(location, "")
                 .help(format!("the stages are 0 to {}", count - 1));
         }
-        let problem =
-            Problem::error(Code::BadReference, format!("`{from}` is neither a stage nor an image")).at(location, "");
+        let problem = Problem::error(
+            Code::BadReference,
+            match from.parse::<Reference>() {
+                Ok(_) => format!("no stage is named `{from}`"),
+                Err(_) => format!("`{from}` is neither a stage nor an image"),
+            },
+        )
+        .at(location, "");
         if from.contains('$') {
             return problem.help("`--from` takes no variable: name a stage with `FROM $IMAGE AS name` and use that");
         }
-        problem.maybe_help(did_you_mean(from, self.by_name.keys().map(String::as_str)))
+        let image = from.parse::<Reference>().is_ok();
+        let near = did_you_mean(from, self.by_name.keys().map(String::as_str));
+        problem.maybe_help(near.map(|near| match image {
+            true => format!("{near} The image of that name is written `{from}:latest`"),
+            false => near,
+        }))
     }
 
     /// Checks all stages, the ones that are not needed too, as BuildKit does: sources that do not exist, circles.

@@ -175,4 +175,6 @@ pub(super) struct Env {
     pub(super) values: BTreeMap<String, String>,
     /// Whether the base's environment is not known, so that more variables may have values.
     pub(super) unknown: bool,
+    /// The folder that WORKDIR and the base give; none if it is not known.
+    pub(super) workdir: Option<String>,
 }

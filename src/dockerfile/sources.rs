@@ -197,7 +197,13 @@ impl Walk<'_> {
                 Ok(expanded.text)
             });
             match mount {
-                Ok(mount) => self.mount(current, &word, &mount, unsure),
+                Ok(mount) => {
+                    if let Some(why) = mount.fault_in(current.env.workdir.as_deref()).filter(|_| !unsure) {
+                        let problem = Problem::error(Code::DockerfileSyntax, why).at(&word.location, "");
+                        self.problems.push(problem.help("give it a target below `/`, or set WORKDIR before"));
+                    }
+                    self.mount(current, &word, &mount, unsure);
+                }
                 Err(why) if why.contains("missing") => self.problems.push(substitution(&word, &why, 0)),
                 Err(why) => self.problems.push(Problem::error(Code::DockerfileSyntax, why).at(&word.location, "")),
             }

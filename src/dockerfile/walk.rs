@@ -121,7 +121,9 @@ impl Walk<'_> {
         if !config.unknown {
             config.env.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
         }
-        let env = Env { values: config.env.clone(), unknown: config.unknown };
+        // Scratch has `/`; nobody knows that of an image that is not known.
+        let workdir = (!config.unknown).then(|| format!("/{}", config.workdir));
+        let env = Env { values: config.env.clone(), unknown: config.unknown, workdir };
         (config.onbuild, config.title) = (Vec::new(), String::new());
         Inherited { env, made_from: BTreeMap::new(), config }
     }
@@ -246,6 +248,11 @@ impl Walk<'_> {
                 *inside = match word.text.starts_with('/') {
                     true => word.text.clone(),
                     false => format!("{}/{}", inside.trim_end_matches('/'), word.text),
+                };
+                let before = current.env.workdir.take();
+                current.env.workdir = match word.text.starts_with('/') {
+                    true => Some(word.text.clone()),
+                    false => before.map(|before| format!("{before}/{}", word.text)),
                 };
             }
             Kind::User(word) | Kind::Stopsignal(word) => self.words(current, [word]),

@@ -13,8 +13,6 @@ pub enum Meaning {
     Image(ImageName),
     /// An image from elsewhere.
     Outside(Reference),
-    /// What an image of the manifest was once published as: it stays that, whatever becomes of the image.
-    Pinned(Reference, ImageName),
 }
 
 /// An index over all names and references of a project.
@@ -63,12 +61,6 @@ impl Known {
         }
     }
 
-    /// The image that is published in the repository of a reference: under its tag, else any.
-    fn owner(&self, reference: &Reference) -> Option<&ImageName> {
-        let tags = self.repositories.get(&reference.name())?;
-        reference.tag.as_ref().and_then(|tag| tags.get(tag)).or_else(|| tags.values().next())
-    }
-
     /// What `text`, as it stands in a Dockerfile after expansion, means to an image that says of `outside` that it comes from elsewhere.
     ///
     /// # Errors
@@ -86,17 +78,24 @@ impl Known {
         if let Some(image) = self.references.get(&reference).filter(|_| !declared) {
             return Ok(Meaning::Image(image.clone()));
         }
-        if reference.digest.is_some()
-            && !declared
-            && let Some(image) = self.owner(&reference)
-        {
-            return Ok(Meaning::Pinned(reference, image.clone()));
-        }
         let ours = self.repositories.get(&reference.name());
         match (ours, &reference.tag, declared) {
             (Some(tags), Some(tag), false) if reference.digest.is_none() => Err(unknown_tag(text, tag, tags)),
             _ => Ok(Meaning::Outside(reference)),
         }
+    }
+}
+
+impl Known {
+    /// The image of ours that `reference` pins by digest without its being declared as one from outside.
+    pub fn pinned(&self, reference: &Reference, outside: &[Located<String>]) -> Option<&ImageName> {
+        reference.digest?;
+        let shown = reference.to_string();
+        if self.outside.contains(&shown) || outside.iter().any(|declared| normal(&declared.value) == shown) {
+            return None;
+        }
+        let tags = self.repositories.get(&reference.name())?;
+        reference.tag.as_ref().and_then(|tag| tags.get(tag)).or_else(|| tags.values().next())
     }
 }
 

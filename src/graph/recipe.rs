@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::allow;
 use super::known::{Known, Meaning};
-use crate::dockerfile::{self, Analysis, ArgUse, BaseConfig, Dockerfile, ImageUse, ImageUseKind, Origin, StageUse};
+use crate::dockerfile::{
+    self, Analysis, ArgUse, BaseConfig, Dockerfile, ImageUse, ImageUseKind, Origin, StageUse, Undeclared,
+};
 use crate::name::ImageName;
 use crate::platform::Platform;
-use crate::problem::{Code, Location, Problem, Problems};
-use crate::project::{ExecutorChoice, Image, NamedContext, Project, TagText};
+use crate::problem::{Code, Location, Problem, Problems, did_you_mean};
+use crate::project::{ExecutorChoice, Image, Located, NamedContext, Project, TagText};
 use crate::reference::Reference;
 
 /// An image of the manifest that the build takes at a place.
@@ -180,7 +182,7 @@ impl Sources<'_> {
         }
         match self.known.meaning(text, &image.outside) {
             Ok(Meaning::Image(name)) => own(&name),
-            Ok(Meaning::Outside(reference) | Meaning::Pinned(reference, _)) => outside(&reference),
+            Ok(Meaning::Outside(reference)) => outside(&reference),
             Err(_) => None,
         }
     }
@@ -347,19 +349,8 @@ impl Found<'_> {
                 let written = used.text.parse().ok();
                 self.parent(place, name, written, &used.platform, &used.location);
             }
-            Ok(Meaning::Outside(reference)) => self.outside(place, reference, used),
-            Ok(Meaning::Pinned(reference, image)) => {
-                self.problems.push(
-                    Problem::warning(
-                        Code::OwnDigest,
-                        format!("`{}` takes a fixed digest of `{image}`: a change of `{image}` does not reach it", self.image.name),
-                    )
-                    .at(&used.location, "pinned here")
-                    .help(format!(
-                        "to follow `{image}`, drop `@sha256:...` or pass `{{{{ref '{image}'}}}}` as a build arg; to keep the digest, \
-                         list the reference under `outside:`"
-                    )),
-                );
+            Ok(Meaning::Outside(reference)) => {
+                self.pinned(&used.text, &reference, &used.location);
                 self.outside(place, reference, used);
             }
             Err(problem) => {
@@ -394,6 +385,16 @@ impl Found<'_> {
             .at(&location, "becomes the image")
             .help("leave `--platform` out of the stages that the image is built on"),
         );
+    }
+
+    /// Says that an image of ours is taken as it was published once, if a digest pins it.
+    fn pinned(&mut self, text: &str, reference: &Reference, location: &Location) {
+        let Some(name) = self.sources.known.pinned(reference, &self.image.outside) else { return };
+        let message =
+            format!("`{name}` is pinned by digest here: changes of it do not arrive in `{}`", self.image.name);
+        self.problems.push(Problem::warning(Code::PinnedOwnImage, message).at(location, "").help(format!(
+            "take the digest away to build on what this manifest builds, or say `outside: [\"{text}\"]` to keep the pin"
+        )));
     }
 
     fn parent(
@@ -449,7 +450,8 @@ impl Found<'_> {
         }
         for (name, arg) in &self.image.args {
             let names_images = arg.on(self.platform).is_some_and(|text| text.images().next().is_some());
-            if names_images && !analysis.args.contains_key(name) {
+            let read = analysis.args.contains_key(name) || analysis.read_by_other_from.contains(name);
+            if names_images && !read {
                 self.problems.push(
                     Problem::error(
                         Code::UnusedRef,
@@ -468,25 +470,59 @@ impl Found<'_> {
         }
     }
 
+    /// Says that a context is a folder or an image from outside, where an image of the manifest has the same name. `./name` is a folder
+    /// and meant to be one.
+    fn folder_or_image(&mut self, key: &str, context: &Located<NamedContext>) {
+        let span = context.location.span;
+        let written = context.location.source.text().get(span.start..span.start + span.length).unwrap_or_default();
+        let (what, name, otherwise) = match &context.value {
+            NamedContext::Folder(_) if written.contains("./") => return,
+            NamedContext::Folder(folder) => {
+                ("a folder, whose sources it has", folder.as_str(), format!("for the folder `./{folder}`"))
+            }
+            NamedContext::Outside(text) => {
+                let outside = self.image.outside.iter().any(|declared| declared.value == *text);
+                if outside {
+                    return;
+                }
+                let name = text.strip_suffix(":latest").unwrap_or(text);
+                ("an image from outside", name, format!("for the other one say `outside: [\"{text}\"]` on the image"))
+            }
+            NamedContext::Image(_) => return,
+        };
+        if !self.sources.project.images.contains_key(&ImageName::new(name)) {
+            return;
+        }
+        let message = format!("the context `{key}` is {what}, and not the image `{name}` of this manifest");
+        self.problems.push(
+            Problem::warning(Code::FolderOrImage, message)
+                .at(&context.location, "")
+                .help(format!("for the image write `{key}: {{ image: {name} }}`, {otherwise}")),
+        );
+    }
+
     fn contexts(&mut self, analysis: &Analysis) {
         for (name, context) in &self.image.contexts {
-            self.ambiguous(&context.value, &context.location);
             if !analysis.contexts_used.contains(name) {
                 continue;
             }
+            self.folder_or_image(name, context);
             let place = format!("context {name}");
             match &context.value {
                 NamedContext::Image(image) => {
                     self.parent(place, image.clone(), None, self.platform, &context.location);
                 }
                 NamedContext::Outside(text) => match text.parse::<Reference>() {
-                    Ok(reference) => self.outside.push(OutsideUse {
-                        place,
-                        reference,
-                        context: Some(name.clone()),
-                        platform: self.platform.clone(),
-                        location: context.location.clone(),
-                    }),
+                    Ok(reference) => {
+                        self.pinned(text, &reference, &context.location);
+                        self.outside.push(OutsideUse {
+                            place,
+                            reference,
+                            context: Some(name.clone()),
+                            platform: self.platform.clone(),
+                            location: context.location.clone(),
+                        });
+                    }
                     Err(error) => {
                         self.problems
                             .push(Problem::error(Code::BadReference, error.to_string()).at(&context.location, ""));
@@ -495,36 +531,6 @@ impl Found<'_> {
                 NamedContext::Folder(_) => {}
             }
         }
-    }
-}
-
-impl Found<'_> {
-    /// A context that names an image of the manifest in a form that means something else.
-    fn ambiguous(&mut self, context: &NamedContext, location: &Location) {
-        let (text, is) = match context {
-            NamedContext::Folder(text) => {
-                (text, "the folder of that name: its sources would become the files of the image".to_owned())
-            }
-            NamedContext::Outside(text) => (
-                text,
-                format!(
-                    "`{}`",
-                    text.parse().map_or_else(|_| text.clone(), |reference: Reference| reference.to_string())
-                ),
-            ),
-            NamedContext::Image(_) => return,
-        };
-        if !self.sources.project.images.contains_key(&ImageName::new(text.trim_end_matches('/'))) {
-            return;
-        }
-        self.problems.push(
-            Problem::warning(
-                Code::AmbiguousContext,
-                format!("`{text}` is an image of this manifest, and this is {is}"),
-            )
-            .at(location, "")
-            .help(format!("write `{{ image: {text} }}` to build on the image")),
-        );
     }
 }
 
@@ -571,19 +577,37 @@ fn published_reference(project: &Project, parent: &Image) -> Option<Reference> {
 
 /// An arg that no stage declares: silent if inherited, a warning on the image itself.
 fn undeclared(image: &Image, analysis: &Analysis, problems: &mut Problems) {
-    for name in analysis.undeclared.keys() {
+    for (name, why) in &analysis.undeclared {
         let Some(arg) = image.args.get(name) else { continue };
         let names_images = arg.value.iter().chain(arg.per_platform.values()).any(|text| text.images().next().is_some());
         if arg.inherited || names_images || name.starts_with("BUILDKIT_") {
             continue;
         }
-        problems.push(
-            Problem::warning(
-                Code::UndeclaredArg,
-                format!("no stage of {} declares the arg `{name}`: it has no effect", image.dockerfile.value),
-            )
-            .at(&arg.location, "")
-            .help(format!("add `ARG {name}` to the Dockerfile, or remove the arg")),
-        );
+        // A FROM that the target does not need reads it.
+        if analysis.read_by_other_from.contains(name) {
+            continue;
+        }
+        let file = &image.dockerfile.value;
+        let (message, help) = match why {
+            Undeclared::Nowhere => (
+                format!("no stage of {file} declares the arg `{name}`: it has no effect"),
+                did_you_mean(name, analysis.declared.iter().map(String::as_str))
+                    .unwrap_or_else(|| format!("add `ARG {name}` to the Dockerfile, or remove the arg")),
+            ),
+            Undeclared::BeforeFrom => (
+                format!(
+                    "the arg `{name}` is declared before the first FROM of {file} alone, and no FROM uses it: it has no effect"
+                ),
+                format!("declare `ARG {name}` once more in the stage that uses it, or remove the arg"),
+            ),
+            Undeclared::Unreachable => (
+                format!(
+                    "only stages of {file} that `{}` does not need declare the arg `{name}`: it has no effect",
+                    image.name
+                ),
+                "remove the arg, or give it to the image that builds that stage".to_owned(),
+            ),
+        };
+        problems.push(Problem::warning(Code::UndeclaredArg, message).at(&arg.location, "").help(help));
     }
 }

@@ -172,12 +172,12 @@ codes! {
     UnknownTag = "unknown-tag",
     /// An image whose files are of another platform than its configuration will say.
     PinnedPlatform = "pinned-platform",
-    /// An image of this manifest that another one takes by a fixed digest.
-    OwnDigest = "own-digest",
-    /// A named context that is a folder or an outside image, and an image of this manifest has that name.
-    AmbiguousContext = "ambiguous-context",
     /// An image builds on one that is not made for its platform.
     MissingPlatform = "missing-platform",
+    /// A context that is a folder or an image from outside, where an image of the manifest has the same name.
+    FolderOrImage = "folder-or-image",
+    /// An image of ours that a Dockerfile pins by digest, so that its changes do not arrive.
+    PinnedOwnImage = "pinned-own-image",
     /// Images build on each other in a circle.
     Cycle = "cycle",
     // Contexts and the files in them.

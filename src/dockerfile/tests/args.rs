@@ -17,7 +17,7 @@ fn args_that_matter() {
         analysis.args.iter().map(|(name, arg)| format!("{name}={}", arg.value.clone().unwrap_or_default())).collect();
     assert_eq!(args, ["A=a-", "C=c", "G=g"]);
     let lost: Vec<_> = analysis.undeclared.iter().map(|(name, why)| format!("{name} {why:?}")).collect();
-    assert_eq!(lost, ["B Unreachable", "NOWHERE Nowhere", "UNUSED Unreachable"]);
+    assert_eq!(lost, ["B Unreachable", "NOWHERE Nowhere", "UNUSED BeforeFrom"]);
     let made = case("ARG V=1\nARG T=v$V\nFROM scratch\nARG T\nRUN x\n").arg("V", "2").ok();
     assert_eq!(made.args["T"].value.as_deref(), Some("v2"));
     assert_eq!(made.args["T"].made_from, BTreeSet::from(["V".to_owned()]));

@@ -45,7 +45,7 @@ fn what_buildkit_refuses() {
         ("FROM scratch\nRUN --network=foo x", "`foo` is not a network"),   // seen
         ("FROM scratch\nRUN --mount=type=foo x", "`foo` is not a type of mount"), // seen
         ("FROM scratch\nRUN --mount=type=bind,frmo=x,target=/x x", "a mount has no `frmo`"), // seen
-        ("FROM scratch\nRUN --mount=type=cache x", "needs a `target`"),    // seen
+        ("FROM scratch\nRUN --mount=type=cache x", "the mount has no `target`"), // seen
         ("FROM scratch\nRUN --mount=type=secret x", "a secret needs"),     // seen
         ("FROM scratch\nRUN --mount=from=$X,target=/x x", "takes no variable"), // seen
         ("FROM scratch\nLABEL a=\"b", "bad-substitution"),                 // seen

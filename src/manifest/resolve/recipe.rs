@@ -162,6 +162,14 @@ fn contexts(
 }
 
 fn context_of(text: &str, node: &Node, draft: &mut Draft<'_>, renderer: &mut Renderer) -> Option<NamedContext> {
+    for prefix in ["service:", "target:"] {
+        if let Some(name) = text.strip_prefix(prefix) {
+            let message = format!("`{prefix}` is a form of another tool");
+            let help = format!("for an image of this manifest write `{{ image: {name} }}`");
+            read::invalid(node, &message, Some(&help), renderer);
+            return None;
+        }
+    }
     let written = text.strip_prefix("docker-image://").unwrap_or(text);
     let parsed = text_with_references(written);
     match parsed.as_ref().map(|text| &text.0[..]) {
@@ -174,13 +182,6 @@ fn context_of(text: &str, node: &Node, draft: &mut Draft<'_>, renderer: &mut Ren
             renderer.report(crate::manifest::render::misplaced(node));
             return None;
         }
-    }
-    if let Some((form, name)) = ["service:", "target:"].iter().find_map(|form| Some((*form, text.strip_prefix(form)?)))
-    {
-        let tool = if form == "service:" { "Compose" } else { "bake" };
-        let message = format!("`{text}` is the form of {tool}");
-        read::invalid(node, &message, Some(&format!("write `{{ image: {name} }}`")), renderer);
-        return None;
     }
     if written.len() == text.len() {
         return read::path(node, renderer).map(|path| NamedContext::Folder(path.value));
