@@ -19,6 +19,8 @@ mod plan;
 mod print;
 mod prune;
 #[cfg(test)]
+mod order_tests;
+#[cfg(test)]
 mod publication_tests;
 mod receipts;
 mod rollback;
