@@ -22,7 +22,7 @@ use orchestrate::path::RelPath;
 use orchestrate::platform::Platform;
 use orchestrate::problem::Source;
 use orchestrate::project::{Compression, Output};
-use orchestrate::registry::{Anonymous, ContentStore, Credential, CredentialError, Credentials, Secret};
+use orchestrate::registry::{Anonymous, ContentStore, Credential, CredentialError, Credentials, Lent, Secret};
 use orchestrate::workspace::{Origin, Snapshot};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -71,6 +71,7 @@ impl Place {
             dockerfile: Source::new("docker/Dockerfile.test", dockerfile),
             context: snapshot(&self.context()),
             contexts: BTreeMap::new(),
+            shared: BTreeMap::new(),
             args: BTreeMap::new(),
             target: None,
             labels: BTreeMap::new(),
@@ -81,6 +82,7 @@ impl Place {
             cache_from: Vec::new(),
             cache_to: Vec::new(),
             no_cache: false,
+            lent: Lent::default(),
             output: Output::default(),
             source_date_epoch: Some(1_700_000_000),
             timeout: Duration::from_secs(120),
@@ -560,6 +562,38 @@ const TIMED: [(&str, Lines); 4] = [
     ("RUN that writes 40 MB", |size| grow("/data", size)),
     ("10 RUNs that write 2 MB each", |size| (0..10).map(|number| grow(&format!("/data{number}"), size / 20)).collect()),
 ];
+
+#[tokio::test]
+async fn a_context_that_ten_builds_share_is_sent_once() {
+    if real::real("a_context_that_ten_builds_share_is_sent_once").is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.busybox();
+    let large = [unique().into_bytes(), vec![7; 8 << 20]].concat();
+    place.write("large", &large);
+    let all = snapshot(&place.context());
+    let buildkit = connected().await;
+    for (attempt, expected) in [(0, all.files().entries().len() as u64), (1, 0)] {
+        let mut builds = tokio::task::JoinSet::new();
+        for number in 0..10 {
+            let (buildkit, all, own) = (buildkit.clone(), all.clone(), Place::new());
+            let dockerfile =
+                format!("FROM scratch\nCOPY sh /bin/sh\nCOPY large /large\nRUN echo {attempt}-{number} > /number\n");
+            let mut request = place.request(&dockerfile);
+            request.shared.insert(String::new(), all);
+            builds.spawn(async move {
+                let image = built(&buildkit, request, &own).await.0.unwrap();
+                let found = files(&own.store(), image.digest);
+                assert_eq!(found[&b"number"[..]].1, format!("{attempt}-{number}\n").as_bytes());
+                (image.files_sent, found[&b"large"[..]].1.len())
+            });
+        }
+        let sent = builds.join_all().await;
+        assert_eq!(sent.iter().map(|(files, _)| files).sum::<u64>(), expected);
+        assert!(sent.iter().all(|(_, length)| *length == large.len()));
+    }
+}
 
 /// A RUN that writes so many MB.
 fn grow(path: &str, megabytes: usize) -> String {

@@ -115,7 +115,7 @@ fn bases(image: &ImageWork, planned: &PlatformWork, parents: &Parents<'_>) -> BT
 }
 
 /// An image from outside, at the digest that the plan pinned.
-fn outside(planned: &PlatformWork, used: &crate::graph::OutsideUse, parents: &Parents<'_>) -> Option<BaseSource> {
+pub fn outside(planned: &PlatformWork, used: &crate::graph::OutsideUse, parents: &Parents<'_>) -> Option<BaseSource> {
     let digest = *planned.pins.get(&used.place)?;
     let repository = Repository::remote(&parents.work.client, RepositoryName::from(&used.reference));
     Some(BaseSource { place: Place::Repository(repository), digest })

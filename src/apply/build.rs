@@ -9,6 +9,7 @@ use super::error::ApplyError;
 use super::events::Events;
 use super::made::Made;
 use super::parents::Parents;
+use super::together::Together;
 use super::work::{ImageWork, Work};
 use super::{assemble, buildkit};
 use crate::digest::Digest;
@@ -37,6 +38,10 @@ pub struct BuildRun<'a> {
     pub cancel: &'a CancellationToken,
     /// Run every step anew.
     pub no_cache: bool,
+    /// Whether what is built goes to registries and nowhere else: they can have the layers of its bases from one another.
+    pub publishes: bool,
+    /// What is sent to BuildKit once for several builds.
+    pub together: &'a Together,
 }
 
 /// What an executor made: the manifest of one platform, its blobs in the store.

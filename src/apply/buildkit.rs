@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::build::{BuildRun, MadeImages, Product, args, empty};
 use super::error::ApplyError;
+use super::lend::lent;
 use super::parents::Parents;
 use super::pinned::Pinned;
+use super::together::Together;
 use super::work::{ImageWork, PlatformWork, Work};
 use crate::event::{Kind, Stream};
 use crate::exec::buildkit::{BuildError, BuildProgress, Built, ContextSource, LogStream, Request, SecretSource};
@@ -14,6 +16,7 @@ use crate::name::ImageName;
 use crate::platform::Platform;
 use crate::project::{NamedContext, Secret};
 use crate::registry::Lent;
+use crate::workspace::Snapshot;
 
 /// How many times a build is tried whose login at a registry ends while it pulls.
 const LOGINS: u32 = 3;
@@ -34,9 +37,12 @@ pub async fn build(
         let fetched = parent.lent.fetch_into(run.store).await;
         fetched.map_err(ApplyError::registry(format!("reading the bases of {name}")))?;
     }
+    let lent = if run.publishes { lent(image, planned, &parents).await } else { Lent::default() };
     let mut attempts = 1;
     let built = loop {
-        let request = request(image, platform, planned, &parents, run.no_cache);
+        let mut request = request(image, platform, planned, &parents, run.no_cache);
+        request.lent = lent.clone();
+        request.shared = shared(&request, run.together);
         match attempt(work, name, request, run).await? {
             // It was good when the builder got it. What was pulled with it stays there.
             Err(error) if error.is_expired_login() && attempts < LOGINS => attempts += 1,
@@ -48,8 +54,16 @@ pub async fn build(
         media_type: built.media_type,
         size: built.size,
         attestations: built.attestations,
-        lent: Lent::default(),
+        lent: built.lent,
     })
+}
+
+/// The contexts of a build that are sent once for several builds.
+fn shared(request: &Request, together: &Together) -> BTreeMap<String, Snapshot> {
+    let named = request.contexts.iter().filter(|(_, source)| matches!(source, ContextSource::Folder(_)));
+    let names = std::iter::once("").chain(named.map(|(name, _)| name.as_str()));
+    let get = |name: &str| together.get(&request.image, &request.platform, name).cloned();
+    names.filter_map(|name| Some((name.to_owned(), get(name)?))).collect()
 }
 
 /// One try, with what the builder says meanwhile as events.
@@ -182,6 +196,7 @@ fn request(
         dockerfile: pinned.source(),
         context: planned.contexts.get("").cloned().unwrap_or_else(|| empty(parents.work)),
         contexts,
+        shared: BTreeMap::new(),
         args,
         target: resolved.target.as_ref().map(|target| target.value.clone()),
         labels: resolved.labels.iter().map(|(name, label)| (name.clone(), label.on(&parents.work.day))).collect(),
@@ -192,6 +207,7 @@ fn request(
         cache_from: resolved.cache.from.clone(),
         cache_to: resolved.cache.to.clone(),
         no_cache,
+        lent: Lent::default(),
         output: resolved.output.clone(),
         source_date_epoch: Some(0),
         timeout: resolved.timeout,

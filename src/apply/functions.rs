@@ -55,32 +55,45 @@ impl Turn {
     }
 }
 
-/// The functions of `steps` that have something to do, with what each is to run; and those that cannot run it.
-pub async fn pending<'a>(
-    shared: &'a Shared,
-    steps: &[&Step],
-    made: &MadeImages,
-) -> (Vec<Pending<'a>>, Vec<(ImageName, ApplyError)>) {
+/// The functions that were to be given an image, once the images are made.
+#[derive(Default)]
+pub struct Due<'a> {
+    /// Those that have something to do, with what each is to run.
+    pub pending: Vec<Pending<'a>>,
+    /// Those that run already what was made: a build need not give another digest.
+    pub right: Vec<&'a Function>,
+    /// Those that cannot run it.
+    pub unfit: Vec<(ImageName, ApplyError)>,
+}
+
+/// Sorts the functions of `steps` by what is to be done for each.
+pub async fn due<'a>(shared: &'a Shared, steps: &[&Step], made: &MadeImages) -> Due<'a> {
     let planned = shared.plan.functions.iter().filter(|function| {
         function.changes() && function.newer.is_none() && steps.iter().any(|step| step.name == function.image)
     });
     let found = futures::stream::iter(planned.map(|function| one(shared, function, made))).buffered(AT_ONCE);
-    let (mut ready, mut failures) = (Vec::new(), Vec::new());
-    for (image, found) in found.collect::<Vec<_>>().await {
+    let mut due = Due::default();
+    for (function, found) in found.collect::<Vec<_>>().await {
         match found {
-            Ok(found) => ready.extend(found),
-            Err(error) => failures.push((image, error)),
+            Ok(Some(pending)) => due.pending.push(pending),
+            Ok(None) => due.right.push(function),
+            Err(error) => due.unfit.push((function.image.clone(), error)),
         }
     }
-    (ready, failures)
+    due
+}
+
+/// The receipts of functions that run already what was made.
+pub fn kept(right: &[&Function]) -> Vec<FunctionReceipt> {
+    right.iter().map(|function| receipt(function, Turn::stays(FunctionOutcome::Kept, function.from))).collect()
 }
 
 async fn one<'a>(
     shared: &'a Shared,
     function: &'a Function,
     made: &MadeImages,
-) -> (ImageName, Result<Option<Pending<'a>>, ApplyError>) {
-    (function.image.clone(), prepared(shared, function, made).await)
+) -> (&'a Function, Result<Option<Pending<'a>>, ApplyError>) {
+    (function, prepared(shared, function, made).await)
 }
 
 /// Finds the manifest that a function is to run, and judges it. `None` where the function runs it already.
@@ -125,8 +138,10 @@ async fn prepared<'a>(
         raw = read(&repository, child.digest).await?;
     }
     order.digest = raw.digest();
-    let finished = !function.reasons.contains(&FunctionReason::Unfinished);
-    if function.action == FunctionAction::Deploy && function.from == Some(order.digest) && finished {
+    let other_work =
+        |reason: &FunctionReason| matches!(reason, FunctionReason::Unfinished | FunctionReason::Unhealthy { .. });
+    let runs_it = function.action == FunctionAction::Deploy && function.from == Some(order.digest);
+    if runs_it && !function.reasons.iter().any(other_work) {
         return Ok(None);
     }
     let contents = raw.contents().map_err(|error| unfit(function, &error))?;
@@ -333,7 +348,7 @@ async fn judge(shared: &Shared, pending: &Pending<'_>, look: &Look) -> Result<Ve
         return Err(unfit(function, &why));
     }
     if found == Some(pending.order.digest) {
-        let unfinished = facts.unfinished && pending.order.create.is_some();
+        let unfinished = (facts.unfinished && pending.order.create.is_some()) || facts.ailment.is_some();
         return Ok(if unfinished { Verdict::Deploy } else { Verdict::Right });
     }
     let as_planned = found == function.from;

@@ -10,6 +10,7 @@ use super::error::ApplyError;
 use super::events::Events;
 use super::made::Made;
 use super::publish::{Fresh, Publisher};
+use super::together::Together;
 use super::work::{ImageWork, Work};
 use crate::digest::{Digest, Key};
 use crate::event::Outcome;
@@ -25,6 +26,8 @@ pub struct Shared {
     pub work: Work,
     /// What is to be done.
     pub plan: Plan,
+    /// What is sent to BuildKit once for several builds.
+    pub together: Together,
     /// Blobs between a build and its publication.
     pub store: ContentStore,
     /// Where events go.
@@ -170,6 +173,15 @@ async fn build_once(shared: &Shared, step: &Step, image: &ImageWork, made: &Made
     Ok(fresh)
 }
 
+/// Whether all destinations of an image are repositories of registries.
+fn only_registries(shared: &Shared, image: &ImageWork) -> bool {
+    let remote = |destination: &crate::project::Destination| {
+        let repository = shared.work.repositories.get(destination.registry.as_str(), &destination.repository);
+        matches!(*repository, crate::registry::Repository::Remote { .. })
+    };
+    !image.image.destinations.is_empty() && image.image.destinations.iter().all(remote)
+}
+
 async fn build_platforms(
     shared: &Shared,
     step: &Step,
@@ -185,6 +197,8 @@ async fn build_platforms(
         events: &shared.events,
         cancel: &shared.cancel,
         no_cache,
+        together: &shared.together,
+        publishes: !shared.work.rules.no_push && only_registries(shared, image),
     };
     let mut lent = Lent::default();
     let mut children = BTreeMap::new();

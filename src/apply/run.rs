@@ -17,6 +17,7 @@ use super::made::Made;
 use super::make::{Shared, make};
 use super::schedule::Schedule;
 use super::tags::{move_tags, needs_move};
+use super::together::Together;
 use super::verify::verify;
 use super::work::Work;
 use crate::digest::Digest;
@@ -60,7 +61,8 @@ pub async fn run(
     // A failure ends the rest of the run with `--fail-fast`; that is no interrupt.
     let cancel = interrupt.child_token();
     let built = Mutex::new(HashMap::new());
-    let shared = Arc::new(Shared { work, plan, store, events, cancel, built, put: Mutex::default() });
+    let together = Together::of(&work, &plan);
+    let shared = Arc::new(Shared { work, plan, together, store, events, cancel, built, put: Mutex::default() });
     announce(&shared);
     let mut state = State::default();
     if !shared.work.rules.no_push {
@@ -105,8 +107,9 @@ async fn publish(shared: &Shared, options: &Options, state: &mut State) {
         return;
     }
     steps.retain(|step| !state.is_lost(&step.name));
-    let (mut pending, unfit) = functions::pending(shared, &steps, &state.made).await;
-    let refused = functions::rehearse(shared, &pending).await;
+    let mut functions = functions::due(shared, &steps, &state.made).await;
+    let refused = functions::rehearse(shared, &functions.pending).await;
+    let unfit = std::mem::take(&mut functions.unfit);
     for (name, error) in unfit.into_iter().chain(refused) {
         state.fail(shared, &name, &error);
     }
@@ -133,8 +136,10 @@ async fn publish(shared: &Shared, options: &Options, state: &mut State) {
     if !may_go_on(state) {
         return;
     }
-    pending.retain(|pending| !state.is_lost(&pending.function.image));
-    state.functions = functions::deploy(shared, &pending).await;
+    functions.pending.retain(|pending| !state.is_lost(&pending.function.image));
+    functions.right.retain(|function| !state.is_lost(&function.image));
+    state.functions = functions::deploy(shared, &functions.pending).await;
+    state.functions.extend(functions::kept(&functions.right));
 }
 
 fn announce(shared: &Shared) {

@@ -9,6 +9,7 @@ use super::build::{BuildRun, MadeImages, build};
 use super::error::ApplyError;
 use super::events::Events;
 use super::made::Made;
+use super::together::Together;
 use super::work::{ImageWork, Work};
 use crate::digest::Digest;
 use crate::event::Outcome;
@@ -65,8 +66,15 @@ impl Trial {
         image: &ImageWork,
         executor: Executor,
     ) -> Result<(BTreeMap<Platform, Digest>, Lent), ApplyError> {
-        let run =
-            BuildRun { executor, store: &self.store, events: &self.events, cancel: &self.cancel, no_cache: false };
+        let run = BuildRun {
+            executor,
+            store: &self.store,
+            events: &self.events,
+            cancel: &self.cancel,
+            no_cache: false,
+            publishes: false,
+            together: &Together::default(),
+        };
         let (mut children, mut lent) = (BTreeMap::new(), Lent::default());
         for platform in image.platforms.keys() {
             let built = build(&self.work, image, platform, &self.made, &run).await?;

@@ -9,6 +9,8 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
+use super::denial::{self, resource_of};
+
 /// A call: what was to be done, where, to what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
@@ -34,7 +36,11 @@ impl Call {
 
     /// The statement of a policy that allows it.
     pub fn statement(&self) -> String {
-        format!(r#"{{ "Effect": "Allow", "Action": "{}", "Resource": "{}" }}"#, self.action, self.resource)
+        format!(
+            r#"{{ "Effect": "Allow", "Action": "{}", "Resource": "{}" }}"#,
+            self.action,
+            resource_of(&self.action, &self.resource)
+        )
     }
 }
 
@@ -153,10 +159,7 @@ impl Error {
                     .to_owned()
             }
             Self::Clock { .. } => "set the clock of this machine; AWS takes 5 minutes of difference at most".to_owned(),
-            Self::Denied { call, said } if said.contains("explicit deny") => {
-                format!("a policy denies `{}`, so that no other one can allow it: take that denial away", call.action)
-            }
-            Self::Denied { call, .. } => format!("add this statement to the policy: {}", call.statement()),
+            Self::Denied { call, said } => denial::help(call, said),
             Self::Throttled { .. } => {
                 "wait, lower --jobs, or ask AWS for a higher quota; the same command goes on where it stopped".to_owned()
             }
@@ -164,7 +167,8 @@ impl Error {
                 "check the network, the proxy, AWS_ENDPOINT_URL and AWS_CA_BUNDLE; --offline plans without asking".to_owned()
             }
             Self::Bundle { .. } => "AWS_CA_BUNDLE names a file of certificates in PEM form".to_owned(),
-            Self::Refused { .. } | Self::Nonsense { .. } => return None,
+            Self::Refused { said, .. } => return denial::of_another_principal(said),
+            Self::Nonsense { .. } => return None,
         })
     }
 
@@ -321,7 +325,7 @@ mod tests {
             "AccessDeniedException",
             "User: u is not authorized to perform: ecr:CreateRepository with an explicit deny",
         );
-        assert!(denied.help().unwrap().contains("take that denial away"));
+        assert!(denied.help().unwrap().contains("remove that denial"));
     }
 
     #[test]

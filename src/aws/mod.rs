@@ -15,6 +15,7 @@ mod batch;
 mod calls;
 mod client;
 mod control;
+mod denial;
 mod ecr;
 mod ecr_public;
 mod error;

@@ -101,7 +101,7 @@ async fn a_function_that_does_not_come_up_says_why() {
     aws.state().updates_fail = Some("The image could not be unpacked".to_owned());
     let error = deploy(&services, &order("Api", "new")).await.unwrap_err();
     assert_eq!(error.message, "`Api` did not take the image: The image could not be unpacked");
-    assert!(error.help.unwrap().contains("still runs what it ran"));
+    assert!(error.help.unwrap().contains("still runs the code from before"));
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn an_image_that_is_gone_and_one_of_another_kind() {
         ("The image manifest, config or layer media type for the source image is not supported.", "single manifest"),
         (
             "Lambda does not have permission to access the ECR image. Check the ECR permissions.",
-            "allow lambda.amazonaws",
+            "`lambda.amazonaws.com` lacks access",
         ),
     ] {
         let (aws, services) = aws().await;

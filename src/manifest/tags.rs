@@ -84,7 +84,9 @@ fn problem_of(tag: &str, suspects: &[Suspect], location: &Location) -> Option<Pr
     let help = match culprit {
         Some(Suspect { name, text }) => {
             let odd = text.chars().find(|c| !c.is_ascii() || !fits(&c.to_string())).unwrap_or('/');
-            format!("`{{{{slug {name}}}}}` makes it fit; `{{{{replace {name} '{odd}' '-'}}}}` changes nothing but `{odd}`")
+            format!(
+                "`{{{{slug {name}}}}}` makes it fit; `{{{{replace {name} '{odd}' '-'}}}}` changes nothing but `{odd}`"
+            )
         }
         None => "`{{slug ...}}` makes a text fit".to_owned(),
     };

@@ -125,7 +125,7 @@ impl World {
         let seen = match self.dice.below(4) {
             0 => BTreeSet::from([commit]),
             1 => self.reach(commit, 3),
-            2 => self.reach(commit, usize::MAX.min(self.commits.len() + 1)),
+            2 => self.reach(commit, self.commits.len() + 1),
             _ => (0..self.commits.len()).collect(),
         };
         self.waiting.push(Run { commit, seen });

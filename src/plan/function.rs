@@ -165,6 +165,34 @@ pub enum FunctionReason {
     },
     /// The run that made it did not get to its version or its address.
     Unfinished,
+    /// It does not serve what it was given, whatever its digest says.
+    Unhealthy {
+        /// What is wrong with it.
+        health: Ailment,
+    },
+}
+
+/// What is wrong with a function that has its image and does not serve it.
+///
+/// Source: "Lambda function states", Lambda developer guide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Ailment {
+    /// It never came up: it runs nothing.
+    Failed {
+        /// What the service says of it.
+        why: String,
+    },
+    /// Its last update failed: it still runs the code from before, though it names the new image.
+    UpdateFailed {
+        /// What the service says of it.
+        why: String,
+    },
+    /// The service took its resources away, because nobody called it for long or because its image cannot be loaded.
+    Inactive {
+        /// What the service says of it.
+        why: String,
+    },
 }
 
 /// What is known of the functions of one entry of `deploy:`, by name.
@@ -194,6 +222,8 @@ pub struct FunctionFacts {
     pub alias_missing: bool,
     /// It was made by a run that did not finish it.
     pub unfinished: bool,
+    /// Why it does not serve what it was given.
+    pub ailment: Option<Ailment>,
 }
 
 /// What stands in the way of a function.

@@ -127,13 +127,15 @@ impl Entry<'_> {
         let to = self.target(facts.architecture);
         let mut function = self.plain(name.to_owned(), FunctionAction::Deploy, to, FunctionReason::ImageBuilt);
         (function.from, function.architecture) = (facts.digest, facts.architecture);
-        match self.reason(&function, facts) {
-            None => {
+        let ailment = facts.ailment.clone().map(|health| FunctionReason::Unhealthy { health });
+        let reasons: Vec<FunctionReason> = self.reason(&function, facts).into_iter().chain(ailment).collect();
+        match reasons.is_empty() {
+            true => {
                 function.action = FunctionAction::Keep;
                 function.reasons.clear();
             }
-            Some(reason) => {
-                function.reasons = vec![reason];
+            false => {
+                function.reasons = reasons;
                 self.guard(&mut function, decided);
             }
         }

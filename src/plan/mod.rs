@@ -35,7 +35,7 @@ pub use facts::{
 };
 pub use fitness::{Unfit, misfit, platform_for, unfit_parts};
 pub use function::{
-    Function, FunctionAction, FunctionBlocker, FunctionFacts, FunctionId, FunctionReason, Observation,
+    Ailment, Function, FunctionAction, FunctionBlocker, FunctionFacts, FunctionId, FunctionReason, Observation,
     ObservedFunctions, Service,
 };
 pub use functions::functions_to_ask;

@@ -22,7 +22,7 @@ fn why(claim: &Claim, here: &Here, age: Age) -> Option<Why> {
 fn the_table() {
     let (main, side, other) = (Some("main"), Some("side"), Some("other"));
     let year = 365 * DAY;
-    let table: [(i64, Option<&str>, i64, Option<&str>, Option<Why>); 20] = [
+    let table = [
         // The note's time and branch; ours; what comes of it where history does not tell.
         (100, main, 200, main, Some(Why::NewerByTime)),
         (200, main, 100, main, Some(Why::OlderByTime)),

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::style::Style;
 use crate::name::ImageName;
-use crate::plan::{Function, FunctionAction, FunctionBlocker, FunctionReason, Plan};
+use crate::plan::{Ailment, Function, FunctionAction, FunctionBlocker, FunctionReason, Plan};
 
 /// A line for each function that something happens to; for those that stay only where few do, or with `verbose`.
 pub fn functions_text(plan: &Plan, style: Style, verbose: bool) -> String {
@@ -58,6 +58,13 @@ fn reason_text(reason: &FunctionReason) -> String {
         FunctionReason::OtherImage { old: None, .. } => "it runs no image by digest".to_owned(),
         FunctionReason::AliasMissing { alias } => format!("it has no alias `{alias}`"),
         FunctionReason::Unfinished => "the run that made it did not finish it".to_owned(),
+        FunctionReason::Unhealthy { health } => match health {
+            Ailment::Failed { why } => format!("it never came up and runs nothing: {why}"),
+            Ailment::UpdateFailed { why } => {
+                format!("its last update failed, so it still runs the code from before: {why}")
+            }
+            Ailment::Inactive { why } => format!("it is inactive: {why}"),
+        },
     }
 }
 

@@ -1,5 +1,6 @@
 //! What lies in repositories, and what of it goes, as tables.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::style::Style;
 use super::words::bytes;
 use crate::digest::Digest;
-use crate::storage::{ItemKind, Pruning, Removed, Sizes, Stays, Stock, TagKind, Verdict, Why, tag_kind};
+use crate::storage::{ItemKind, Price, Pruning, Removed, Sizes, Stays, Stock, TagKind, Verdict, Why, tag_kind};
 
 /// A repository, what was decided of it, and what was done.
 pub struct PrunedRepository {
@@ -33,7 +34,7 @@ pub struct SizedRepository {
     /// What it weighs.
     pub sizes: Sizes,
     /// What a GB costs each month.
-    pub price: Option<f64>,
+    pub price: Option<Price>,
 }
 
 fn stays_text(why: &Stays) -> String {
@@ -203,22 +204,24 @@ pub fn prune_json(repositories: &[PrunedRepository]) -> Value {
 pub fn sizes_text(repositories: &[SizedRepository], style: Style, verbose: bool) -> String {
     let mut text = String::new();
     let (mut stored, mut cost, mut priced) = (0, 0.0, false);
+    let mut sources = BTreeSet::new();
     for SizedRepository { reference, sizes, price } in repositories {
         let _ = writeln!(text, "{}", style.strong(reference));
-        let monthly = price.map(|price| format!("; {} a month", money(sizes.cost(price)))).unwrap_or_default();
+        let monthly =
+            price.map(|price| format!("; {} a month", money(price.of(sizes.stored_bytes)))).unwrap_or_default();
         let _ = writeln!(
             text,
-            "  {} images: {} stored, {} if nothing were shared{monthly}",
-            sizes.images.len(),
+            "  {}: {} stored, {} if nothing were shared{monthly}",
+            counted(sizes.images.len(), "image"),
             bytes(sizes.stored_bytes),
             bytes(sizes.unshared_bytes)
         );
         let _ = writeln!(
             text,
-            "  {} shared layers {}, {} unique layers {}, configurations, manifests and records {}",
-            sizes.shared_layers,
+            "  {} {}, {} {}, configurations, manifests and records {}",
+            counted(sizes.shared_layers, "shared layer"),
             bytes(sizes.shared_bytes),
-            sizes.unique_layers,
+            counted(sizes.unique_layers, "unique layer"),
             bytes(sizes.unique_bytes),
             bytes(sizes.other_bytes)
         );
@@ -228,20 +231,32 @@ pub fn sizes_text(repositories: &[SizedRepository], style: Style, verbose: bool)
                 image.tags.iter().map(String::as_str).filter(|tag| tag_kind(tag) == TagKind::Given).take(3).collect();
             let name = if given.is_empty() { image.digest.short() } else { given.join(" ") };
             let (all, own) = (bytes(image.bytes), bytes(image.own_bytes));
-            let _ = writeln!(text, "    {all:>9} in {} layers, a change pushes {own:>9}  {name}", image.layers);
+            let layers = counted(image.layers, "layer");
+            let on = if image.platforms > 1 { format!(" for {} platforms", image.platforms) } else { String::new() };
+            let _ = writeln!(text, "    {all:>9} in {layers}{on}, a change pushes {own:>9}  {name}");
         }
         if sizes.images.len() > shown {
             let _ = writeln!(text, "    and {} more (--verbose shows them)", sizes.images.len() - shown);
         }
         stored += sizes.stored_bytes;
         if let Some(price) = price {
-            cost += sizes.cost(*price);
+            cost += price.of(sizes.stored_bytes);
             priced = true;
+            sources.extend(price.source);
         }
     }
     let cost = if priced { format!(", {} a month", money(cost)) } else { String::new() };
     let _ = writeln!(text, "{}", style.strong(&format!("total: {} stored{cost}", bytes(stored))));
+    if !sources.is_empty() {
+        let sources: Vec<&str> = sources.into_iter().collect();
+        let _ = writeln!(text, "  prices: {}; `price:` in the manifest overrides them", sources.join("; "));
+    }
     text
+}
+
+/// `1 layer`, `2 layers`.
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Prices are in whatever unit the manifest has them.
@@ -254,9 +269,33 @@ pub fn sizes_json(repositories: &[SizedRepository]) -> Value {
     let repositories: Vec<Value> = repositories
         .iter()
         .map(|SizedRepository { reference, sizes, price }| {
-            let monthly = price.map(|price| sizes.cost(price));
-            json!({ "repository": reference, "price": price, "monthly_cost": monthly, "sizes": sizes })
+            let monthly = price.map(|price| price.of(sizes.stored_bytes));
+            json!({ "repository": reference, "price": price.map(|price| price.per_gb),
+                "price_source": price.and_then(|price| price.source), "monthly_cost": monthly, "sizes": sizes })
         })
         .collect();
     json!({ "format": 1, "repositories": repositories })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::ImageSize;
+
+    fn image(tags: &[&str], platforms: usize, layers: usize) -> ImageSize {
+        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        ImageSize { digest: Digest::of(b"x"), tags, platforms, layers, bytes: 45_000_000, own_bytes: 5_000_000 }
+    }
+
+    #[test]
+    fn weights_and_prices_in_words() {
+        let images = vec![image(&["api-1"], 2, 5), image(&["tool"], 1, 1)];
+        let sizes =
+            Sizes { images, shared_layers: 1, unique_layers: 4, stored_bytes: 2_000_000_000, ..Sizes::default() };
+        let listed = Price { per_gb: 0.1, source: Some("list price of ECR") };
+        let of =
+            |reference: &str, price| SizedRepository { reference: reference.to_owned(), sizes: sizes.clone(), price };
+        let all = [of("a", Some(listed)), of("b", Some(Price::given(1.0))), of("c", None)];
+        insta::assert_snapshot!(sizes_text(&all, Style::PLAIN, false));
+    }
 }

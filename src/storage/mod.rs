@@ -7,5 +7,5 @@ mod sizes;
 mod stock;
 
 pub use prune::{Pattern, Pruning, Removed, Rules, Stays, Verdict, Why, prune};
-pub use sizes::{ImageSize, Sizes, sizes};
+pub use sizes::{ImageSize, Price, Sizes, sizes};
 pub use stock::{Blob, Item, ItemKind, Stock, TagKind, tag_kind};

@@ -2,8 +2,45 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::stock::{ItemKind, Stock};
+use super::stock::{Blob, Item, ItemKind, Stock};
 use crate::digest::Digest;
+use crate::project::RegistryKind;
+
+/// What a gigabyte (10^9 bytes) costs each month.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Price {
+    /// In the currency of whoever wrote it.
+    pub per_gb: f64,
+    /// Where the number comes from, if the manifest does not give it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<&'static str>,
+}
+
+impl Price {
+    /// One that the manifest gives.
+    pub const fn given(per_gb: f64) -> Self {
+        Self { per_gb, source: None }
+    }
+
+    /// The list price of a registry, where it has one that does not depend on a contract.
+    ///
+    /// Source: aws.amazon.com/ecr/pricing, us-east-1, as quoted in March 2026: $0.10 for private and public storage, of which
+    /// 50 GB of public storage are free each month (those are not taken off here, because they are free once an account).
+    pub fn listed(kind: &RegistryKind) -> Option<Self> {
+        let source = match kind {
+            RegistryKind::Ecr { .. } => "list price of ECR in us-east-1, March 2026",
+            RegistryKind::EcrPublic { .. } => "list price of ECR Public, March 2026; 50 GB an account are free",
+            _ => return None,
+        };
+        Some(Self { per_gb: 0.10, source: Some(source) })
+    }
+
+    /// What so many bytes cost each month.
+    #[expect(clippy::cast_precision_loss, reason = "a price is no exact number of bytes")]
+    pub fn of(&self, bytes: u64) -> f64 {
+        bytes as f64 / 1e9 * self.per_gb
+    }
+}
 
 /// What a repository weighs, in bytes. A layer that several images have is stored once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -26,44 +63,89 @@ pub struct Sizes {
     pub unshared_bytes: u64,
 }
 
-/// One image.
+/// One image, whatever number of platforms it is for.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ImageSize {
-    /// Its digest.
+    /// Its digest: that of the index, if it has one.
     pub digest: Digest,
-    /// Its tags; those of the indexes that it is part of, if it has none.
+    /// Its tags; those of its platforms, if it has none.
     pub tags: Vec<String>,
-    /// Its layers.
+    /// For how many platforms it is.
+    pub platforms: usize,
+    /// Its layers on all platforms, each once.
     pub layers: usize,
-    /// The bytes of its layers and its configuration.
+    /// The bytes of its layers and configurations on all platforms, each once.
     pub bytes: u64,
-    /// What no other image here has: what a change like the one that made it would push.
+    /// What no other image here has: what a change like the one that made it would push, for all its platforms.
     pub own_bytes: u64,
 }
 
-impl Sizes {
-    /// What it costs each month, by the price of a GB (10^9 bytes).
-    #[expect(clippy::cast_precision_loss, reason = "a price is no exact number of bytes")]
-    pub fn cost(&self, price: f64) -> f64 {
-        self.stored_bytes as f64 / 1e9 * price
+/// The manifests of one image: itself, or the platforms of an index.
+struct Unit<'a> {
+    digest: Digest,
+    platforms: Vec<&'a Item>,
+    tags: Vec<String>,
+}
+
+impl Unit<'_> {
+    /// Its layers, each once.
+    fn layers(&self) -> BTreeMap<Digest, u64> {
+        self.platforms.iter().flat_map(|item| item.blobs.iter().skip(1)).map(|blob| (blob.digest, blob.size)).collect()
     }
+
+    /// Its configurations, each once.
+    fn configs(&self) -> BTreeMap<Digest, u64> {
+        let configs = self.platforms.iter().filter_map(|item| item.blobs.first());
+        configs.map(|Blob { digest, size }| (*digest, *size)).collect()
+    }
+}
+
+/// The images of a repository. A platform that two indexes share belongs to both; one in no index is an image of its own.
+fn units(stock: &Stock) -> Vec<Unit<'_>> {
+    let tags_of = stock.tags_of();
+    let tags = |digest: &Digest| tags_of.get(digest).into_iter().flatten().map(|tag| (*tag).to_owned());
+    let mut inside: BTreeSet<Digest> = BTreeSet::new();
+    let mut units = Vec::new();
+    for (digest, item) in &stock.items {
+        let ItemKind::Index(children) = &item.kind else { continue };
+        let present: Vec<(&Digest, &Item)> = children
+            .iter()
+            .filter_map(|child| Some((child, stock.items.get(child)?)))
+            .filter(|(_, item)| item.kind == ItemKind::Image)
+            .collect();
+        inside.extend(present.iter().map(|(child, _)| **child));
+        if present.is_empty() {
+            continue;
+        }
+        let mut names: Vec<String> = tags(digest).collect();
+        if names.is_empty() {
+            names = present.iter().flat_map(|(child, _)| tags(child)).collect();
+        }
+        units.push(Unit {
+            digest: *digest,
+            platforms: present.into_iter().map(|(_, item)| item).collect(),
+            tags: names,
+        });
+    }
+    let alone = stock.items.iter().filter(|(digest, item)| item.kind == ItemKind::Image && !inside.contains(*digest));
+    units.extend(alone.map(|(digest, item)| Unit {
+        digest: *digest,
+        platforms: vec![item],
+        tags: tags(digest).collect(),
+    }));
+    units
 }
 
 /// Adds up what a repository holds.
 pub fn sizes(stock: &Stock) -> Sizes {
-    let tags_of = stock.tags_of();
-    let images: Vec<Digest> =
-        stock.items.iter().filter(|(_, item)| item.kind == ItemKind::Image).map(|(digest, _)| *digest).collect();
-    let mut layers: BTreeMap<Digest, (u64, usize)> = BTreeMap::new();
-    for image in &images {
-        let item = &stock.items[image];
-        let distinct: BTreeMap<Digest, u64> = item.blobs.iter().skip(1).map(|blob| (blob.digest, blob.size)).collect();
-        for (digest, size) in distinct {
-            layers.entry(digest).or_insert((size, 0)).1 += 1;
-        }
+    let units = units(stock);
+    let mut users: BTreeMap<Digest, (u64, usize)> = BTreeMap::new();
+    for (digest, size) in units.iter().flat_map(|unit| unit.layers().into_iter().chain(unit.configs())) {
+        users.entry(digest).or_insert((size, 0)).1 += 1;
     }
     let mut sizes = Sizes::default();
-    for (size, users) in layers.values() {
+    let layers: BTreeSet<Digest> = units.iter().flat_map(|unit| unit.layers().into_keys()).collect();
+    for (size, users) in layers.iter().map(|layer| users[layer]) {
         let (count, bytes) = match users {
             1 => (&mut sizes.unique_layers, &mut sizes.unique_bytes),
             _ => (&mut sizes.shared_layers, &mut sizes.shared_bytes),
@@ -73,25 +155,22 @@ pub fn sizes(stock: &Stock) -> Sizes {
     }
     sizes.stored_bytes = stock.bytes_of(stock.items.keys());
     sizes.other_bytes = sizes.stored_bytes - sizes.shared_bytes - sizes.unique_bytes;
-    sizes.unshared_bytes = images.iter().map(|image| stock.bytes_of([image])).sum();
-    for digest in images {
-        let item = &stock.items[&digest];
-        let mut seen = BTreeSet::new();
-        let own = item.blobs.iter().enumerate().filter(|(place, blob)| {
-            seen.insert(blob.digest) && (*place == 0 || layers.get(&blob.digest).is_some_and(|(_, users)| *users == 1))
+    let images = stock.items.iter().filter(|(_, item)| item.kind == ItemKind::Image);
+    sizes.unshared_bytes = images.map(|(digest, _)| stock.bytes_of([digest])).sum();
+    for unit in units {
+        let (layers, configs) = (unit.layers(), unit.configs());
+        let of = |alone: bool| {
+            let all = layers.iter().chain(&configs);
+            all.filter(|(digest, _)| !alone || users[*digest].1 == 1).map(|(_, size)| size).sum::<u64>()
+        };
+        sizes.images.push(ImageSize {
+            platforms: unit.platforms.len(),
+            layers: layers.len(),
+            bytes: of(false),
+            own_bytes: of(true),
+            digest: unit.digest,
+            tags: unit.tags,
         });
-        let own_bytes = own.map(|(_, blob)| blob.size).sum::<u64>();
-        let of = |digest: &Digest| tags_of.get(digest).into_iter().flatten().map(|tag| (*tag).to_owned());
-        let mut tags: Vec<String> = of(&digest).collect();
-        if tags.is_empty() {
-            let indexes = stock.items.iter().filter(|(_, item)| match &item.kind {
-                ItemKind::Index(children) => children.contains(&digest),
-                _ => false,
-            });
-            tags = indexes.flat_map(|(index, _)| of(index)).collect();
-        }
-        let bytes = item.blobs.iter().map(|blob| blob.size).sum();
-        sizes.images.push(ImageSize { digest, tags, layers: item.blobs.len().saturating_sub(1), bytes, own_bytes });
     }
     sizes.images.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.tags.cmp(&b.tags)));
     sizes
@@ -139,7 +218,8 @@ mod tests {
         assert_eq!((heavy.shared_layers, heavy.unique_layers), (2, 5));
         let private = light.stored_bytes + heavy.stored_bytes;
         assert_eq!(private / MB, 365);
-        assert_eq!(format!("{:.2}", light.cost(0.10) + heavy.cost(0.10)), "0.04");
+        let price = Price::given(0.10);
+        assert_eq!(format!("{:.2}", price.of(light.stored_bytes) + price.of(heavy.stored_bytes)), "0.04");
 
         // The document counts the shared layers of the public repositories together.
         let mut public = Stock::default();
@@ -156,7 +236,7 @@ mod tests {
         for (name, binary) in [("thumb", 15), ("select", 18), ("video", 15)] {
             versions(&mut heavy, name, &[BASE, FFMPEG], binary);
         }
-        let all_private = sizes(&light).cost(0.10) + sizes(&heavy).cost(0.10);
+        let all_private = price.of(sizes(&light).stored_bytes) + price.of(sizes(&heavy).stored_bytes);
         assert_eq!(format!("{all_private:.2}"), "0.06");
     }
 
@@ -170,9 +250,37 @@ mod tests {
         assert_eq!((of("api-0").bytes / MB, of("api-0").own_bytes / MB, of("api-0").layers), (175, 15, 3));
         assert_eq!(
             (of("alone").own_bytes / MB, of("alone").layers),
-            (15, 3),
+            (15, 2),
             "a layer that is used twice is pushed once"
         );
         assert_eq!(sizes.unshared_bytes / MB, 5 * 175 + 15);
+    }
+
+    /// Two platforms of one image, three versions of it, and a third image on one platform alone.
+    #[test]
+    fn an_image_for_two_platforms_is_one_image() {
+        let mut stock = Stock::default();
+        for version in 0..3 {
+            let children: Vec<Digest> = ["amd64", "arm64"]
+                .map(|platform| {
+                    let (base, top) = (format!("base-{platform}"), format!("{platform}-{version}"));
+                    put(&mut stock, &top, &[(base.as_str(), 40), ("script", 1), (top.as_str(), 5)]);
+                    stock.tags.remove(&top);
+                    Digest::of(top.as_bytes())
+                })
+                .to_vec();
+            let index = Digest::of(format!("index {version}").as_bytes());
+            let kind = ItemKind::Index(children);
+            stock.items.insert(index, Item { kind, bytes: 0, blobs: Vec::new(), published: None, image: None });
+            stock.tags.insert(format!("v{version}"), index);
+        }
+        put(&mut stock, "tool", &[("tool", 3)]);
+        let sizes = sizes(&stock);
+        assert_eq!(sizes.images.len(), 4);
+        let of = |tag: &str| sizes.images.iter().find(|image| image.tags == [tag]).unwrap();
+        assert_eq!((of("v1").platforms, of("v1").layers), (2, 5), "the script is one layer of both platforms");
+        assert_eq!((of("v1").bytes / MB, of("v1").own_bytes / MB), (2 * 45 + 1, 10), "a change pushes both platforms");
+        assert_eq!((of("tool").platforms, of("tool").own_bytes / MB), (1, 3));
+        assert_eq!((sizes.shared_bytes / MB, sizes.unique_bytes / MB), (81, 33));
     }
 }

@@ -1,12 +1,15 @@
 //! What a function runs.
 
-use aws_sdk_lambda::types::{FunctionCodeLocation, FunctionConfiguration, PackageType};
+use aws_sdk_lambda::types::{
+    FunctionCodeLocation, FunctionConfiguration, LastUpdateStatus, LastUpdateStatusReasonCode, PackageType, State,
+    StateReasonCode,
+};
 
 use super::{Lambda, UNFINISHED};
 use crate::aws::error::{Error, failed};
 use crate::digest::Digest;
 use crate::functions::Look;
-use crate::plan::{FunctionFacts, Observation};
+use crate::plan::{Ailment, FunctionFacts, Observation};
 use crate::project::{Architecture, CreateFunction};
 
 impl Lambda {
@@ -59,11 +62,40 @@ impl Lambda {
             ),
             is_zip: configuration.package_type == Some(PackageType::Zip),
             alias_missing: false,
+            ailment: ailment(
+                (
+                    configuration.state.as_ref(),
+                    configuration.state_reason_code.as_ref().map(StateReasonCode::as_str),
+                    configuration.state_reason.as_deref(),
+                ),
+                (
+                    configuration.last_update_status.as_ref(),
+                    configuration.last_update_status_reason_code.as_ref().map(LastUpdateStatusReasonCode::as_str),
+                    configuration.last_update_status_reason.as_deref(),
+                ),
+            ),
             unfinished: answer.tags.is_some_and(|tags| tags.contains_key(UNFINISHED)),
         };
         // The revision that an update is held against is that of the function, not of a version.
         let revision = configuration.revision_id.filter(|_| alias.is_none());
         Ok(Some(Look { observation: Observation::Found(facts), revision }))
+    }
+}
+
+/// A state with the code and the words that Lambda gives for it.
+type Told<'a, S> = (Option<&'a S>, Option<&'a str>, Option<&'a str>);
+
+/// Why a function, or a version of one, does not serve what it was given. One that never came up says nothing of updates.
+pub(super) fn ailment(state: Told<'_, State>, update: Told<'_, LastUpdateStatus>) -> Option<Ailment> {
+    let words = |code: Option<&str>, said: Option<&str>| {
+        let known: Vec<&str> = [code, said].into_iter().flatten().collect();
+        if known.is_empty() { "Lambda does not say why".to_owned() } else { known.join(": ") }
+    };
+    match (state, update) {
+        ((Some(State::Failed), code, said), _) => Some(Ailment::Failed { why: words(code, said) }),
+        (_, (Some(LastUpdateStatus::Failed), code, said)) => Some(Ailment::UpdateFailed { why: words(code, said) }),
+        ((Some(State::Inactive), code, said), _) => Some(Ailment::Inactive { why: words(code, said) }),
+        _ => None,
     }
 }
 

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
-use aws_sdk_lambda::types::{AliasRoutingConfiguration, Architecture as Word, LastUpdateStatus, State};
+use aws_sdk_lambda::types::{
+    AliasRoutingConfiguration, Architecture as Word, LastUpdateStatus, LastUpdateStatusReasonCode, State,
+    StateReasonCode,
+};
 
 use super::Lambda;
+use super::look::ailment;
 use crate::aws::error::{Error, failed};
 use crate::functions::{Deployed, FunctionError, Look, Order, Rehearsed};
-use crate::plan::Observation;
+use crate::plan::{Ailment, FunctionFacts, Observation};
 
 /// How long a rehearsal waits for a function that somebody else is changing.
 const REHEARSAL: Duration = Duration::from_secs(2 * 60);
@@ -52,7 +56,8 @@ impl Lambda {
             (Observation::Found(facts), _) => {
                 // An alias may be all that is missing.
                 let runs = if order.alias.is_some() { self.look(name, None, None).await? } else { look.clone() };
-                if runs.facts().and_then(|facts| facts.digest) != Some(order.digest) {
+                let serves = |facts: &FunctionFacts| facts.digest == Some(order.digest) && facts.ailment.is_none();
+                if !runs.facts().is_some_and(serves) {
                     let architecture = facts.architecture.map(|one| Word::from(one.as_str()));
                     self.update(order, architecture, runs.revision.as_deref()).await?;
                 }
@@ -113,14 +118,20 @@ impl Lambda {
             let found = answer.map_err(|error| {
                 FunctionError::from(failed(self.call("lambda:GetFunctionConfiguration", name), error))
             })?;
-            if let Some(why) = failure(&found) {
-                return Err(FunctionError::new(
-                    format!("`{name}` did not take the image: {why}"),
-                    Some("it still runs what it ran; `aws lambda get-function-configuration` says more".to_owned()),
-                ));
-            }
             if is_settled(&found) {
-                return Ok(found);
+                let ailment = ailment(
+                    (
+                        found.state.as_ref(),
+                        found.state_reason_code.as_ref().map(StateReasonCode::as_str),
+                        found.state_reason.as_deref(),
+                    ),
+                    (
+                        found.last_update_status.as_ref(),
+                        found.last_update_status_reason_code.as_ref().map(LastUpdateStatusReasonCode::as_str),
+                        found.last_update_status_reason.as_deref(),
+                    ),
+                );
+                return ailment.map_or(Ok(found), |ailment| Err(unhealthy(name, version, &ailment)));
             }
             if !patience.pause().await {
                 let message = format!("`{name}` is not done with its update after {} s", self.pace.limit.as_secs());
@@ -164,31 +175,46 @@ impl Lambda {
     }
 }
 
-/// Why a function's last change failed, if it did.
-fn failure(found: &GetFunctionConfigurationOutput) -> Option<String> {
-    let (what, reason) = match (&found.last_update_status, &found.state) {
-        (Some(LastUpdateStatus::Failed), _) => {
-            let code = found.last_update_status_reason_code.as_ref().map(|code| code.as_str().to_owned());
-            (code, found.last_update_status_reason.clone())
-        }
-        (_, Some(State::Failed)) => {
-            (found.state_reason_code.as_ref().map(|code| code.as_str().to_owned()), found.state_reason.clone())
-        }
-        _ => return None,
+/// What is said of a function that does not serve the image that it was given.
+fn unhealthy(name: &str, version: Option<&str>, ailment: &Ailment) -> FunctionError {
+    let named = version.map_or_else(|| format!("`{name}`"), |version| format!("version {version} of `{name}`"));
+    let (message, help) = match ailment {
+        Ailment::Failed { why } => (
+            format!("{named} did not come up: {why}"),
+            format!(
+                "it runs nothing; mend what Lambda names, or delete it (`aws lambda delete-function --function-name {name}`) and \
+                 run the same command again: with `create:` it is made again"
+            ),
+        ),
+        Ailment::UpdateFailed { why } => (
+            format!("{named} did not take the image: {why}"),
+            "it still runs the code from before this update; `aws lambda get-function-configuration` says more"
+                .to_owned(),
+        ),
+        Ailment::Inactive { why } => (
+            format!("{named} stays inactive: {why}"),
+            format!(
+                "Lambda loads an inactive function when it is called: call it once (`aws lambda invoke --function-name {name}{} \
+                 /dev/null`), and see whether it comes up",
+                version.map(|version| format!(" --qualifier {version}")).unwrap_or_default()
+            ),
+        ),
     };
-    let known: Vec<String> = [what, reason].into_iter().flatten().collect();
-    Some(if known.is_empty() { "Lambda does not say why".to_owned() } else { known.join(": ") })
+    FunctionError::new(message, Some(help))
 }
 
-/// Whether nothing is under way. (A function that nobody called for long is inactive, and is brought back by its next call.)
+/// Whether nothing is under way.
 fn is_settled(found: &GetFunctionConfigurationOutput) -> bool {
+    // What is inactive and called becomes pending, and what is pending active or failed.
     let pending = matches!(found.state, Some(State::Pending));
     !pending && !matches!(found.last_update_status, Some(LastUpdateStatus::InProgress))
 }
 
 /// What to do about Lambda's own refusals.
 pub(super) fn said(error: Error) -> FunctionError {
-    let of_image = error.is("InvalidParameterValueException");
+    // Lambda gives some refusals of an image the code of a denied call.
+    let of_image = error.is("InvalidParameterValueException")
+        || matches!(&error, Error::Denied { said, .. } if said.contains("ECR image"));
     let help = match &error {
         Error::Refused { code, said, .. } if code == BUSY => {
             Some(format!("somebody else changes it ({said}); run the same command again"))
@@ -201,10 +227,7 @@ pub(super) fn said(error: Error) -> FunctionError {
                 "the image is gone from ECR: a lifecycle rule, or somebody, deleted it; `orchestrate apply --rebuild` makes it again"
                     .to_owned(),
             ),
-            said if said.contains("permission") => {
-                Some("let the repository's policy allow lambda.amazonaws.com to pull (docs/functions.md)".to_owned())
-            }
-            _ => None,
+            _ => error.help(),
         },
         _ => error.help(),
     };

@@ -60,7 +60,8 @@ fn told(name: &str, function: &FakeFunction, version: &str) -> Value {
         "PackageType": if function.zip { "Zip" } else { "Image" },
         "Architectures": [function.architecture],
         "RevisionId": format!("revision-{}", function.revision),
-        "State": "Active",
+        "State": function.state.unwrap_or("Active"),
+        "StateReason": function.state.map(|state| format!("the fake says {state}")),
         "LastUpdateStatus": status,
         "LastUpdateStatusReason": function.failed,
         "Version": version,
@@ -161,6 +162,7 @@ fn update(name: &str, body: &Value, state: &mut State) -> Answer {
     function.revision += 1;
     function.busy = takes;
     function.failed.clone_from(&fails);
+    function.state = function.state.filter(|_| function.never_comes_up);
     if fails.is_none() {
         image.clone_into(&mut function.image);
     }

@@ -21,6 +21,9 @@ pub(crate) struct FakeFunction {
     pub(crate) busy: u32,
     /// Why its last update failed.
     pub(crate) failed: Option<String>,
+    /// Its state, where it is not `Active`; an update makes it active, unless it never comes up.
+    pub(crate) state: Option<&'static str>,
+    pub(crate) never_comes_up: bool,
     /// The image of each version, from 1.
     pub(crate) versions: Vec<String>,
     pub(crate) aliases: BTreeMap<String, String>,
@@ -41,6 +44,8 @@ impl FakeFunction {
             revision: 1,
             busy: 0,
             failed: None,
+            state: None,
+            never_comes_up: false,
             versions: Vec::new(),
             aliases: BTreeMap::new(),
             made: Value::Null,

@@ -390,3 +390,56 @@ async fn no_output_shows_a_secret() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_function_that_does_not_serve_its_image_is_deployed_again() {
+    let scene = Scene::new(API, NOTHING).await;
+    scene.shop.done(&["apply"]).await;
+    assert_eq!(scene.plan(&[]).await.functions[0].action, FunctionAction::Keep);
+
+    for (state, failed, says) in [
+        (Some("Failed"), None, "failed"),
+        (Some("Inactive"), None, "inactive"),
+        (None, Some("InvalidImage"), "update-failed"),
+    ] {
+        let change =
+            |function: &mut FakeFunction| (function.state, function.failed) = (state, failed.map(str::to_owned));
+        change(scene.aws.state().functions.get_mut("Api").unwrap());
+        let plan = scene.plan(&[]).await;
+        assert_eq!(plan.functions[0].action, FunctionAction::Deploy, "{says}");
+        assert!(plan.to_json().contains(&format!(r#""state": "{says}""#)), "{}", plan.to_json());
+        let receipt = scene.shop.done(&["apply"]).await;
+        assert_eq!(outcomes(&receipt), [("Api", FunctionOutcome::Deployed)], "{says}");
+        assert_eq!(scene.plan(&[]).await.functions[0].action, FunctionAction::Keep, "{says}");
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_never_comes_up_fails_each_run() {
+    let scene = Scene::new(API, NOTHING).await;
+    scene.shop.done(&["apply"]).await;
+    let break_it = |state| {
+        let mut aws = scene.aws.state();
+        let function = aws.functions.get_mut("Api").unwrap();
+        (function.state, function.never_comes_up) = (Some(state), true);
+    };
+    for (state, help) in [("Failed", "aws lambda delete-function"), ("Inactive", "aws lambda invoke")] {
+        break_it(state);
+        for run in 0..2 {
+            let receipt = scene.fails(&["apply"], Exit::Failed).await;
+            assert_eq!(outcomes(&receipt), [("Api", FunctionOutcome::Failed)], "{state}, run {run}");
+            let error = receipt.functions[0].error.clone().unwrap();
+            assert!(error.contains(help) && error.contains(&format!("the fake says {state}")), "{error}");
+            assert!(!error.contains("still runs"), "one that runs nothing: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_build_that_gives_what_already_runs_keeps_the_function() {
+    let scene = Scene::new(API, NOTHING).await;
+    scene.shop.done(&["apply"]).await;
+    let receipt = scene.shop.done(&["apply", "--rebuild", "app"]).await;
+    assert_eq!(outcomes(&receipt), [("Api", FunctionOutcome::Kept)]);
+    assert_eq!(receipt.functions[0].runs, Some(scene.latest("app")));
+}

@@ -15,11 +15,11 @@ mod init;
 mod inputs;
 mod load;
 mod narrowing;
+#[cfg(test)]
+mod order_tests;
 mod plan;
 mod print;
 mod prune;
-#[cfg(test)]
-mod order_tests;
 #[cfg(test)]
 mod publication_tests;
 mod receipts;

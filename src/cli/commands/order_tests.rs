@@ -185,7 +185,8 @@ async fn the_strict_order_refuses_what_history_does_not_tell() {
 async fn a_forced_run_heals_all_images_of_the_run() {
     let registry = TestRegistry::start(Options::default()).await;
     let one = one_image(&registry);
-    let second = "  web:\n    dockerfile: Dockerfile.web\n    push: [{ registry: local, repository: web, tags: [latest] }]\n";
+    let second =
+        "  web:\n    dockerfile: Dockerfile.web\n    push: [{ registry: local, repository: web, tags: [latest] }]\n";
     let shop = Shop::new(&format!("{one}{second}").replace("kind: oci,", "kind: oci, order: history,"));
     shop.write("Dockerfile.web", "FROM scratch\nCOPY web.txt /\n");
     shop.write("web.txt", "web");

@@ -7,9 +7,10 @@ use crate::cli::promotion::repositories;
 use crate::cli::registries::Registries;
 use crate::cli::repositories::shelves;
 use crate::cli::settings::Settings;
+use crate::name::RegistryName;
 use crate::observe::stock_of;
 use crate::report::{SizedRepository, sizes_json, sizes_text};
-use crate::storage::sizes as add_up;
+use crate::storage::{Price, sizes as add_up};
 
 /// Says what each repository weighs, what a change would push, and what it costs.
 pub async fn sizes(settings: &Settings) -> Result<Exit, Failure> {
@@ -30,7 +31,9 @@ pub async fn sizes(settings: &Settings) -> Result<Exit, Failure> {
         }
         let stock = stock_of(&repositories.get(&shelf.registry, &shelf.repository)).await;
         let stock = stock.map_err(|error| Failure::surroundings(error.to_string(), error.help()))?;
-        sized.push(SizedRepository { reference: shelf.reference, sizes: add_up(&stock), price: shelf.price });
+        let kind = loaded.project.registries.get(&RegistryName::new(&shelf.registry)).map(|registry| &registry.kind);
+        let price = shelf.price.map(Price::given).or_else(|| Price::listed(kind?));
+        sized.push(SizedRepository { reference: shelf.reference, sizes: add_up(&stock), price });
     }
     if settings.json {
         print(&format!("{:#}\n", sizes_json(&sized)));

@@ -1,10 +1,11 @@
 //! One build from request to result.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
 use bollard_buildkit_proto::moby::buildkit::v1 as api;
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -13,14 +14,15 @@ use tokio_util::sync::CancellationToken;
 use super::connect::Buildkit;
 use super::error::{BuildError, details};
 use super::folder::Folder;
-use super::ingest;
+use super::ingest::{self, Root};
 use super::progress::{BuildProgress, Mapper};
 use super::request::{Built, ContextSource, Request};
-use super::session::{Offer, Session};
+use super::session::{FolderSession, Offer, Session};
 use super::solve::{self, CONTEXT, DOCKERFILE};
+use crate::oci::Descriptor;
 use crate::path::RelPath;
-use crate::registry::{ContentStore, Credentials};
-use crate::workspace::Origin;
+use crate::registry::{ContentStore, Credentials, Lent};
+use crate::workspace::{Origin, Snapshot};
 
 /// How long the rest of the progress is waited for once the result is known.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -66,12 +68,20 @@ impl Buildkit {
             .await
             .map_err(|error| BuildError::protocol(error.to_string()))?;
         let mut control = self.control.clone();
-        let session = match Session::open(&mut control, offer, store).await {
+        let session = match Session::open(&mut control, offer, store, self.writers.clone()).await {
             Ok(session) => session,
             Err(status) => return Err(self.no_answer(&status).await),
         };
+        let mut shared = BTreeMap::new();
+        for (name, snapshot) in &request.shared {
+            match self.shared.session(&mut control, snapshot).await {
+                Ok(session) => drop(shared.insert(name.clone(), session)),
+                Err(status) => return Err(self.no_answer(&status).await),
+            }
+        }
         let job = hex::encode(rand::random::<[u8; 16]>());
-        let solve = solve::solve_request(&request, &job, session.id())?;
+        let ids = shared.iter().map(|(name, session)| (name.clone(), session.id().to_owned())).collect();
+        let solve = solve::solve_request(&request, &job, session.id(), &ids)?;
         let mut mapper = Mapper::new(session.masks());
         let solved = tokio::select! {
             biased;
@@ -79,9 +89,16 @@ impl Buildkit {
             solved = self.solve(solve, job, &mut mapper, progress) => solved,
         };
         match solved {
-            Ok(response) => finish(&request, &session, store, &response),
+            Ok(response) => {
+                let mut built = finish(&request, &session, store, &response)?;
+                for (files, bytes) in shared.values().map(|session| session.sent().take()) {
+                    built.files_sent += files;
+                    built.bytes_sent += bytes;
+                }
+                Ok(built)
+            }
             // The error of ours is the reason of BuildKit's.
-            Err(status) => match session.failure().take() {
+            Err(status) => match session.failure().take().or_else(|| of_folders(&shared)) {
                 Some(error) => Err(error),
                 None => Err(self.failed(&status, &request, &session, &mapper).await),
             },
@@ -136,6 +153,11 @@ impl Buildkit {
     }
 }
 
+/// What went wrong with a folder that the build shares with others.
+fn of_folders(shared: &BTreeMap<String, Arc<FolderSession>>) -> Option<BuildError> {
+    shared.values().find_map(|session| session.failure().of_folder())
+}
+
 /// Runs both until `main` is done, and `side` a little longer.
 async fn with_last_words<T>(main: impl Future<Output = T>, side: impl Future<Output = ()>) -> T {
     tokio::pin!(main, side);
@@ -163,21 +185,41 @@ fn finish(
     store: &ContentStore,
     response: &api::SolveResponse,
 ) -> Result<Built, BuildError> {
-    let index = session.take_index().ok_or_else(|| BuildError::protocol("it sent no result"))?;
-    let (image, attestations) = ingest::find_image(&index, store, &request.platform)?;
+    let root = match session.take_index() {
+        Some(index) => Root::Archive(index),
+        None => Root::Image(Box::new(described(&response.exporter_response)?)),
+    };
+    let (image, attestations) = ingest::find_image(root, store, &request.platform)?;
     let said = response.exporter_response.get("containerimage.digest");
     if attestations.is_empty() && said.is_some_and(|said| *said != image.digest.to_string()) {
         let said = said.map(String::as_str).unwrap_or_default();
         return Err(BuildError::protocol(format!("it says {said} and sent {}", image.digest)));
+    }
+    let mut lent = Lent::default();
+    for manifest in std::iter::once(&image).chain(&attestations) {
+        lent.extend(&ingest::lent_blobs(manifest, store, &request.lent)?);
     }
     Ok(Built {
         digest: image.digest,
         media_type: image.media_type,
         size: image.size,
         attestations,
+        lent,
+        bytes_received: session.received(),
         files_sent: session.sent().files(),
         bytes_sent: session.sent().bytes(),
     })
+}
+
+/// The image or index that an exporter says it wrote.
+///
+/// Source: BuildKit, `exporter/containerimage/exptypes/types.go`.
+fn described(response: &HashMap<String, String>) -> Result<Descriptor, BuildError> {
+    let text = response.get("containerimage.descriptor");
+    let text = text.ok_or_else(|| BuildError::protocol("it sent no result"))?;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
+    serde_json::from_slice(&bytes)
+        .map_err(|error| BuildError::protocol(format!("it does not say what it built: {error}")))
 }
 
 fn offer(request: &Request, credentials: Arc<dyn Credentials>) -> Offer {
@@ -198,9 +240,10 @@ fn offer(request: &Request, credentials: Arc<dyn Credentials>) -> Offer {
     }
     Offer {
         name: ascii(request.image.as_str()),
-        shared_key: shared_key(request),
+        shared_key: shared_key(snapshots(request)),
         folders,
         stores,
+        lent: request.lent.clone(),
         secrets: request.secrets.clone(),
         masks: request.masks.clone(),
         ssh: request.ssh.clone(),
@@ -218,29 +261,41 @@ fn dockerfile(request: &Request) -> Folder {
     Folder::of_given(files.into_iter().filter_map(path))
 }
 
-/// Builds that read the same folders share what BuildKit received. It holds places of this machine, so it is hashed.
-fn shared_key(request: &Request) -> String {
-    let mut hasher = blake3::Hasher::new_derive_key("orchestrate 2026-11 shared key of sessions v1");
-    let mut field = |bytes: &[u8]| {
-        hasher.update(&(bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    };
+/// The folders that a build reads, the main context first.
+fn snapshots(request: &Request) -> impl Iterator<Item = &Snapshot> {
     let folders = request.contexts.values().filter_map(|source| match source {
         ContextSource::Folder(snapshot) => Some(snapshot),
         _ => None,
     });
-    for snapshot in std::iter::once(&request.context).chain(folders) {
-        match snapshot.origin() {
-            Origin::Folder(place) => field(place.as_os_str().as_bytes()),
-            Origin::Assembled(parts) => {
-                for (to, from) in parts {
-                    field(to.as_bytes());
-                    field(from.as_os_str().as_bytes());
-                }
+    std::iter::once(&request.context).chain(folders)
+}
+
+/// Builds that read the same folders share what BuildKit received. It holds places of this machine, so it is hashed.
+pub(super) fn shared_key<'a>(snapshots: impl IntoIterator<Item = &'a Snapshot>) -> String {
+    let mut hasher = blake3::Hasher::new_derive_key("orchestrate 2026-11 shared key of sessions v1");
+    for snapshot in snapshots {
+        hasher.update(&places(snapshot));
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// Where a snapshot lies, with lengths.
+pub(super) fn places(snapshot: &Snapshot) -> Vec<u8> {
+    let mut places = Vec::new();
+    let mut field = |bytes: &[u8]| {
+        places.extend((bytes.len() as u64).to_le_bytes());
+        places.extend(bytes);
+    };
+    match snapshot.origin() {
+        Origin::Folder(place) => field(place.as_os_str().as_bytes()),
+        Origin::Assembled(parts) => {
+            for (to, from) in parts {
+                field(to.as_bytes());
+                field(from.as_os_str().as_bytes());
             }
         }
     }
-    hasher.finalize().to_hex()[..32].to_owned()
+    places
 }
 
 /// A name as it may stand in a header.

@@ -17,6 +17,8 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 use super::address::{Address, Tls};
 use super::error::BuildError;
+use super::session::Writers;
+use super::shared::SharedContexts;
 use crate::registry::Credentials;
 
 /// HTTP/2 windows: results and files move through single streams.
@@ -32,6 +34,8 @@ pub struct Buildkit {
     pub(super) address: Address,
     pub(super) control: ControlClient<Channel>,
     pub(super) credentials: Arc<dyn Credentials>,
+    pub(super) writers: Writers,
+    pub(super) shared: SharedContexts,
     version: String,
     stderr: Said,
 }
@@ -47,7 +51,15 @@ impl Buildkit {
         let mut buildkit = match open(&address, stderr.clone()).await {
             Ok(channel) => {
                 let control = ControlClient::new(channel).max_decoding_message_size(LONGEST_MESSAGE);
-                Self { address, control, credentials, version: String::new(), stderr }
+                Self {
+                    address,
+                    control,
+                    credentials,
+                    writers: Writers::default(),
+                    shared: SharedContexts::default(),
+                    version: String::new(),
+                    stderr,
+                }
             }
             Err(why) => return Err(unavailable(&address, why)),
         };

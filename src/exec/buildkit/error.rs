@@ -119,6 +119,18 @@ impl BuildError {
         }
     }
 
+    /// The same error of a file once more.
+    pub(super) fn of_folder(&self) -> Self {
+        match self {
+            Self::InputChanged { path } => Self::InputChanged { path: path.clone() },
+            Self::Unreadable { error: workspace::Error::Io { verb, path, source } } => {
+                let source = io::Error::new(source.kind(), source.to_string());
+                Self::Unreadable { error: workspace::Error::Io { verb, path: path.clone(), source } }
+            }
+            other => Self::protocol(other.to_string()),
+        }
+    }
+
     pub(super) fn protocol(what: impl Into<String>) -> Self {
         Self::Protocol { what: what.into() }
     }

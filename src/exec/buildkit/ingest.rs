@@ -1,4 +1,4 @@
-//! The result: an OCI layout that arrives as a tar and is unpacked into a store on the fly.
+//! The result: what of it is an image, and an OCI layout that arrives as a tar and is unpacked into a store on the fly.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -8,9 +8,9 @@ use sha2::{Digest as _, Sha256};
 use super::error::BuildError;
 use crate::digest::Digest;
 use crate::oci::media_type::is_index;
-use crate::oci::{Descriptor, Index, MAX_MANIFEST_SIZE};
+use crate::oci::{Descriptor, Index, MAX_MANIFEST_SIZE, Manifest};
 use crate::platform::Platform;
-use crate::registry::ContentStore;
+use crate::registry::{ContentStore, Lent};
 
 /// The annotation by which BuildKit marks what is no image in an index. Source: BuildKit, docs/attestations/attestation-storage.md.
 const ATTESTATION: &str = "vnd.docker.reference.type";
@@ -80,15 +80,28 @@ fn set_readable(file: &fs::File) -> io::Result<()> {
     file.set_permissions(fs::Permissions::from_mode(0o644))
 }
 
-/// Finds the manifest for `platform`, descending from the bytes of `index.json` through indexes in `store`. What attests it
-/// comes beside it.
+/// Where a result begins.
+pub(super) enum Root {
+    /// With the bytes of the `index.json` of an archive.
+    Archive(Vec<u8>),
+    /// With what the exporter says that it wrote.
+    Image(Box<Descriptor>),
+}
+
+/// Finds the manifest for `platform`, descending through indexes in `store`. What attests it comes beside it.
 pub(super) fn find_image(
-    index: &[u8],
+    root: Root,
     store: &ContentStore,
     platform: &Platform,
 ) -> Result<(Descriptor, Vec<Descriptor>), BuildError> {
     let mut attestations = Vec::new();
-    let mut bytes = index.to_vec();
+    let mut bytes = match root {
+        Root::Archive(bytes) => bytes,
+        Root::Image(image) if !is_index(&image.media_type) => {
+            return Ok((Descriptor::new(image.media_type, image.digest, image.size), attestations));
+        }
+        Root::Image(index) => read(&index.digest, store)?,
+    };
     // The layout's own index, and one more where the result has attestations.
     for _ in 0..3 {
         let index: Index = serde_json::from_slice(&bytes)
@@ -103,10 +116,38 @@ pub(super) fn find_image(
         if !is_index(&image.media_type) {
             return Ok((image, attestations));
         }
-        let path = store.path(&image.digest);
-        bytes = fs::read(&path).map_err(|source| BuildError::Store { path, source })?;
+        bytes = read(&image.digest, store)?;
     }
     Err(BuildError::protocol("its result nests indexes without end"))
+}
+
+/// Those blobs of a manifest that are lent. Every other one must be in the store: what BuildKit leaves out is known before anything is
+/// published.
+pub(super) fn lent_blobs(manifest: &Descriptor, store: &ContentStore, offered: &Lent) -> Result<Lent, BuildError> {
+    let contents: Manifest = serde_json::from_slice(&read(&manifest.digest, store)?)
+        .map_err(|error| BuildError::protocol(format!("the manifest {} of its result: {error}", manifest.digest)))?;
+    let mut lent = Lent::default();
+    for blob in contents.blobs() {
+        match offered.get(&blob.digest) {
+            Some(from) => lent.insert(blob.clone(), from.clone()),
+            None if store.contains(&blob.digest) => {}
+            None => {
+                return Err(BuildError::protocol(format!("it did not send the blob {} of its result", blob.digest)));
+            }
+        }
+    }
+    Ok(lent)
+}
+
+fn read(digest: &Digest, store: &ContentStore) -> Result<Vec<u8>, BuildError> {
+    let path = store.path(digest);
+    match fs::read(&path) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(BuildError::protocol(format!("it did not send the manifest {digest} of its result")))
+        }
+        Err(source) => Err(BuildError::Store { path, source }),
+    }
 }
 
 #[cfg(test)]
@@ -152,7 +193,7 @@ mod tests {
         let found = unpack(&tar[..], &store).unwrap();
         assert_eq!(found, index.as_bytes());
         assert_eq!(fs::read(folder.path().join(&layer_path)).unwrap(), layer);
-        let (image, attestations) = find_image(&found, &store, &"linux/arm64".parse().unwrap()).unwrap();
+        let (image, attestations) = find_image(Root::Archive(found), &store, &"linux/arm64".parse().unwrap()).unwrap();
         assert_eq!((image.digest, image.size), (Digest::of(manifest), 2));
         assert!(attestations.is_empty());
         let names: Vec<_> = fs::read_dir(folder.path().join("blobs/sha256")).unwrap().collect();
@@ -181,10 +222,11 @@ mod tests {
         );
         let tar = archive(&[(&path, inner.as_bytes()), ("index.json", outer.as_bytes())]);
         let index = unpack(&tar[..], &store).unwrap();
-        let (image, attestations) = find_image(&index, &store, &"linux/arm64".parse().unwrap()).unwrap();
+        let (image, attestations) =
+            find_image(Root::Archive(index.clone()), &store, &"linux/arm64".parse().unwrap()).unwrap();
         assert_eq!(image.digest, Digest::of(b"arm"));
         assert_eq!(attestations[0].digest, Digest::of(b"note"));
-        assert!(find_image(&index, &store, &"linux/riscv64".parse().unwrap()).is_err());
+        assert!(find_image(Root::Archive(index), &store, &"linux/riscv64".parse().unwrap()).is_err());
     }
 
     #[test]

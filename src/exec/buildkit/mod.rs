@@ -11,7 +11,8 @@
 //! | [`Request`] and [`Built`] | `request` | nothing |
 //! | the solve request | `solve` | nothing |
 //! | file sync, credentials, secrets, ssh, bases from a store, the result | `session` | files of the snapshot, secrets |
-//! | the result's tar into the store | `ingest` | the store |
+//! | contexts that several builds read | `shared` | files of their snapshots |
+//! | what of a result is the image, and its tar into the store | `ingest` | the store |
 //! | [`BuildProgress`] | `progress` | nothing |
 //! | [`Masks`]: what is not shown of it | `masks` | nothing |
 //! | [`BuildError`] | `error` | nothing |
@@ -27,7 +28,10 @@ mod masks;
 mod progress;
 mod request;
 mod session;
+mod shared;
 mod solve;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use address::{Address, NotAnAddress, Tls};

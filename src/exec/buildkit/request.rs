@@ -11,7 +11,7 @@ use crate::oci::Descriptor;
 use crate::platform::Platform;
 use crate::problem::Source;
 use crate::project::Output;
-use crate::registry::ContentStore;
+use crate::registry::{ContentStore, Lent};
 use crate::workspace::Snapshot;
 
 /// One image for one platform, with nothing left to decide.
@@ -27,6 +27,9 @@ pub struct Request {
     pub context: Snapshot,
     /// Named contexts.
     pub contexts: BTreeMap<String, ContextSource>,
+    /// Of the contexts that are folders, those that other builds read too (`""` is the main one), and what is sent once for all of them.
+    /// Through the Dockerfile it must look like the context itself.
+    pub shared: BTreeMap<String, Snapshot>,
     /// Build args with their effective values.
     pub args: BTreeMap<String, String>,
     /// The stage to build; the last one if `None`.
@@ -47,6 +50,8 @@ pub struct Request {
     pub cache_to: Vec<String>,
     /// Run every step, whatever BuildKit's cache holds.
     pub no_cache: bool,
+    /// Layers of its bases, and who has them. The builder is told that they are there, and does not send them.
+    pub lent: Lent,
     /// What the result looks like.
     pub output: Output,
     /// Seconds since 1970 that no file and no record of the image is younger than.
@@ -80,8 +85,8 @@ pub enum SecretSource {
     Env(String),
 }
 
-/// A built image: the manifest of one platform, never an index. Its blobs and itself lie in the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A built image: the manifest of one platform, never an index. It lies in the store, with those of its blobs that are not lent.
+#[derive(Clone, Debug)]
 pub struct Built {
     /// The manifest's digest.
     pub digest: Digest,
@@ -91,6 +96,10 @@ pub struct Built {
     pub size: u64,
     /// Manifests that attest something of the image (`provenance`, `sbom`), for whoever makes the index.
     pub attestations: Vec<Descriptor>,
+    /// Those of its layers that were offered as lent.
+    pub lent: Lent,
+    /// The bytes of the result that the builder sent.
+    pub bytes_received: u64,
     /// How many files of the contexts BuildKit did not have yet.
     pub files_sent: u64,
     /// Their bytes.

@@ -1,8 +1,9 @@
 //! The solve request: what BuildKit is told to do.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bollard_buildkit_proto::moby::buildkit::v1 as api;
+use bollard_buildkit_proto::pb;
 
 use super::error::BuildError;
 use super::request::{ContextSource, Request};
@@ -27,13 +28,19 @@ pub(super) fn file_name(dockerfile: &str) -> &str {
     dockerfile.rsplit('/').next().unwrap_or(dockerfile)
 }
 
-/// The request for `request`, of a job and in a session with these ids.
-pub(super) fn solve_request(request: &Request, job: &str, session: &str) -> Result<api::SolveRequest, BuildError> {
+/// The request for `request`, of a job and in a session with these ids; of the sessions of the contexts that it shares too, by their names.
+pub(super) fn solve_request(
+    request: &Request,
+    job: &str,
+    session: &str,
+    shared: &BTreeMap<String, String>,
+) -> Result<api::SolveRequest, BuildError> {
     Ok(api::SolveRequest {
         r#ref: job.to_owned(),
         session: session.to_owned(),
         frontend: "dockerfile.v0".to_owned(),
-        frontend_attrs: frontend_attributes(request),
+        frontend_attrs: frontend_attributes(request, shared),
+        frontend_inputs: inputs(shared),
         // The older form of `exporters`, which BuildKit of every age reads.
         exporter_deprecated: "oci".to_owned(),
         exporter_attrs_deprecated: exporter_attributes(request),
@@ -47,7 +54,7 @@ pub(super) fn solve_request(request: &Request, job: &str, session: &str) -> Resu
 }
 
 /// Source: BuildKit's Dockerfile frontend, `frontend/dockerui/config.go` and `frontend/dockerui/namedcontext.go`.
-fn frontend_attributes(request: &Request) -> HashMap<String, String> {
+fn frontend_attributes(request: &Request, shared: &BTreeMap<String, String>) -> HashMap<String, String> {
     let mut attributes = HashMap::new();
     let mut set = |key: String, value: String| attributes.insert(key, value);
     set("filename".to_owned(), file_name(request.dockerfile.name()).to_owned());
@@ -69,6 +76,7 @@ fn frontend_attributes(request: &Request) -> HashMap<String, String> {
     }
     for (index, (name, source)) in request.contexts.iter().enumerate() {
         let value = match source {
+            ContextSource::Folder(_) if shared.contains_key(name) => format!("input:{}", folder_name(name)),
             ContextSource::Folder(_) => format!("local:{}", folder_name(name)),
             ContextSource::Image(reference) => format!("docker-image://{reference}"),
             ContextSource::Store { digest, .. } => format!("oci-layout://{}@{digest}", store_name(index)),
@@ -88,11 +96,21 @@ fn frontend_attributes(request: &Request) -> HashMap<String, String> {
     attributes
 }
 
+/// The contexts that others read too. The main one needs no more than its name; a front end that does not know inputs asks our session.
+fn inputs(shared: &BTreeMap<String, String>) -> HashMap<String, pb::Definition> {
+    let input = |(name, session): (&String, &String)| match name.as_str() {
+        "" => (CONTEXT.to_owned(), super::shared::input(session, "[internal] load build context")),
+        name => (folder_name(name), super::shared::input(session, &format!("[context {name}] load from client"))),
+    };
+    shared.iter().map(input).collect()
+}
+
 /// Source: BuildKit's README, "Export OCI image"; `exporter/containerimage/exptypes/keys.go`.
 fn exporter_attributes(request: &Request) -> HashMap<String, String> {
     let mut attributes = HashMap::new();
     let mut set = |key: &str, value: &str| attributes.insert(key.to_owned(), value.to_owned());
-    set("tar", "true");
+    // Blob by blob into the store `export` of our session. BuildKit before 0.11 does not know it, and sends an archive.
+    set("tar", "false");
     set("oci-mediatypes", "true");
     match request.output.compression {
         // Bases keep their own bytes, so that registries can share them.
@@ -167,6 +185,7 @@ mod tests {
             dockerfile: Source::new(dockerfile, text),
             context: Snapshot::new(files.into(), Origin::Folder("/nowhere".into()).into()),
             contexts: Default::default(),
+            shared: Default::default(),
             args: Default::default(),
             target: None,
             labels: Default::default(),
@@ -177,6 +196,7 @@ mod tests {
             cache_from: Vec::new(),
             cache_to: Vec::new(),
             no_cache: false,
+            lent: Default::default(),
             output: Output::default(),
             source_date_epoch: None,
             timeout: std::time::Duration::from_secs(60),
@@ -198,7 +218,7 @@ mod tests {
         let store = ContextSource::Store { store: crate::registry::ContentStore::new("/s"), digest };
         request.contexts.insert("base".to_owned(), ContextSource::Image("h/r@d".to_owned()));
         request.contexts.insert("own".to_owned(), store);
-        let solve = solve_request(&request, "job", "session").unwrap();
+        let solve = solve_request(&request, "job", "session", &BTreeMap::new()).unwrap();
         let front = &solve.frontend_attrs;
         assert_eq!(has(front, "filename").as_deref(), Some("Dockerfile.light"));
         assert_eq!(has(front, "build-arg:A").as_deref(), Some("1"));
@@ -212,6 +232,25 @@ mod tests {
         let export = &solve.exporter_attrs_deprecated;
         assert_eq!(has(export, "rewrite-timestamp").as_deref(), Some("true"));
         assert_eq!(has(export, "force-compression"), None);
+    }
+
+    #[test]
+    fn a_shared_context_is_an_input_and_its_session_alone_names_it() {
+        let mut request = request("Dockerfile", "FROM scratch");
+        let folder = ContextSource::Folder(request.context.clone());
+        request.contexts.insert("more".to_owned(), folder.clone());
+        request.contexts.insert("own".to_owned(), folder);
+        let shared = BTreeMap::from([(String::new(), "one".to_owned()), ("more".to_owned(), "two".to_owned())]);
+        let solve = |session| solve_request(&request, "job", session, &shared).unwrap();
+        let (first, second) = (solve("session"), solve("another"));
+        assert_eq!(first.frontend_inputs, second.frontend_inputs, "BuildKit solves equal inputs once");
+        assert_eq!(has(&first.frontend_attrs, "context:more").as_deref(), Some("input:named-more"));
+        assert_eq!(has(&first.frontend_attrs, "context:own").as_deref(), Some("local:named-own"));
+        let mut names: Vec<_> = first.frontend_inputs.keys().cloned().collect();
+        names.sort();
+        assert_eq!(names, [CONTEXT, "named-more"]);
+        assert_ne!(first.frontend_inputs[CONTEXT].def, first.frontend_inputs["named-more"].def);
+        assert_eq!(solve_request(&request, "job", "session", &BTreeMap::new()).unwrap().frontend_inputs.len(), 0);
     }
 
     #[test]

@@ -103,6 +103,51 @@ pub(super) struct ReadBlobResponse {
     pub(super) data: Bytes,
 }
 
+/// containerd's `WriteContentRequest`, without the labels.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub(super) struct WriteBlobRequest {
+    #[prost(enumeration = "WriteAction", tag = "1")]
+    pub(super) action: i32,
+    /// Names the write, not the blob.
+    #[prost(string, tag = "2")]
+    pub(super) r#ref: String,
+    /// Not known if zero.
+    #[prost(int64, tag = "3")]
+    pub(super) total: i64,
+    #[prost(string, tag = "4")]
+    pub(super) expected: String,
+    #[prost(int64, tag = "5")]
+    pub(super) offset: i64,
+    #[prost(bytes = "bytes", tag = "6")]
+    pub(super) data: Bytes,
+}
+
+/// containerd's `WriteContentResponse`.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub(super) struct WriteBlobResponse {
+    #[prost(enumeration = "WriteAction", tag = "1")]
+    pub(super) action: i32,
+    #[prost(message, optional, tag = "2")]
+    pub(super) started_at: Option<prost_types::Timestamp>,
+    #[prost(message, optional, tag = "3")]
+    pub(super) updated_at: Option<prost_types::Timestamp>,
+    #[prost(int64, tag = "4")]
+    pub(super) offset: i64,
+    #[prost(int64, tag = "5")]
+    pub(super) total: i64,
+    #[prost(string, tag = "6")]
+    pub(super) digest: String,
+}
+
+/// containerd's `WriteAction`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub(super) enum WriteAction {
+    Stat = 0,
+    Write = 1,
+    Commit = 2,
+}
+
 #[cfg(test)]
 mod tests {
     use bollard_buildkit_proto::fsutil::types::{Packet as Published, Stat as PublishedStat};

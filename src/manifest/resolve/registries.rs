@@ -13,8 +13,8 @@ use crate::manifest::render::{References, Renderer};
 use crate::manifest::template::Scope;
 use crate::name::RegistryName;
 use crate::problem::{Code, Problem};
-use crate::reference::repository_problem;
 use crate::project::{AwsLogin, CreateRepository, Keep, Order, Registry, RegistryKind, Retention};
+use crate::reference::repository_problem;
 
 /// Where images go if no registry is declared.
 const DEFAULT_NAME: &str = "layout";

@@ -1,4 +1,5 @@
-//! containerd's content service over store folders: how BuildKit reads bases that were built here and not pushed.
+//! containerd's content service: BuildKit reads bases from store folders that were built here and not pushed, and writes the result,
+//! blob by blob (`export`).
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -18,6 +19,8 @@ use tonic::server::{Grpc, NamedService};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
+use super::LONGEST_MESSAGE;
+use super::export::Export;
 use crate::digest::Digest;
 use crate::exec::buildkit::wire::{BlobInfo, BlobInfoRequest, BlobInfoResponse, ReadBlobRequest, ReadBlobResponse};
 use crate::registry::ContentStore;
@@ -29,18 +32,19 @@ const PIECE: usize = 1 << 20;
 #[derive(Clone)]
 pub(super) struct ContentServer {
     stores: Arc<HashMap<String, ContentStore>>,
+    export: Export,
 }
 
 type Answers = ReceiverStream<Result<ReadBlobResponse, Status>>;
 
 impl ContentServer {
-    pub(super) fn new(stores: HashMap<String, ContentStore>) -> Self {
-        Self { stores: Arc::new(stores) }
+    pub(super) fn new(stores: HashMap<String, ContentStore>, export: Export) -> Self {
+        Self { stores: Arc::new(stores), export }
     }
 
     /// The file of a blob. BuildKit names the store in a header, behind `oci:`.
     fn place(&self, metadata: &MetadataMap, digest: &str) -> Result<PathBuf, Status> {
-        let id = metadata.get("buildkit-attachable-store-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let id = store_id(metadata);
         let id = id.strip_prefix("oci:").unwrap_or(id);
         let store = self.stores.get(id).ok_or_else(|| Status::not_found(format!("no store `{id}`")))?;
         let digest: Digest = digest.parse().map_err(|_| Status::invalid_argument(format!("`{digest}`")))?;
@@ -71,6 +75,11 @@ impl ContentServer {
         });
         Ok(Response::new(ReceiverStream::new(stream)))
     }
+}
+
+/// The store that a call is about.
+pub(super) fn store_id(metadata: &MetadataMap) -> &str {
+    metadata.get("buildkit-attachable-store-id").and_then(|id| id.to_str().ok()).unwrap_or_default()
 }
 
 async fn open(path: &Path) -> Result<(File, u64), Status> {
@@ -134,7 +143,12 @@ impl tower::Service<http::Request<tonic::body::Body>> for ContentServer {
                     let call = tower::service_fn(move |request| server.clone().read(request));
                     Grpc::new(ProstCodec::default()).server_streaming(call, request).await
                 }
-                other => Status::unimplemented(format!("stores are read only: no `{other}`")).into_http(),
+                "Write" => {
+                    let call = tower::service_fn(move |request| server.export.clone().write(request));
+                    let grpc = Grpc::new(ProstCodec::default());
+                    grpc.apply_max_message_size_config(Some(LONGEST_MESSAGE), None).streaming(call, request).await
+                }
+                other => Status::unimplemented(format!("this store has no `{other}`")).into_http(),
             })
         })
     }
@@ -161,7 +175,7 @@ mod tests {
         let path = store.path(&digest);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, &content).unwrap();
-        let server = ContentServer::new([("s".to_owned(), store)].into());
+        let server = ContentServer::new([("s".to_owned(), store)].into(), Export::into_store(folder.path()));
 
         let ask = BlobInfoRequest { digest: digest.to_string() };
         let info = server.clone().info(request(ask.clone(), "oci:s")).await.unwrap().into_inner().info.unwrap();

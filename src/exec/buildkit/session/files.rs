@@ -52,6 +52,11 @@ impl Sent {
     pub(in crate::exec::buildkit) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
+
+    /// Both, counted from here on anew: for what several builds have in common, the first one says it.
+    pub(in crate::exec::buildkit) fn take(&self) -> (u64, u64) {
+        (self.files.swap(0, Ordering::Relaxed), self.bytes.swap(0, Ordering::Relaxed))
+    }
 }
 
 /// The folders of one build, by the names that BuildKit asks for.

@@ -6,6 +6,7 @@
 
 mod auth;
 mod content;
+mod export;
 mod files;
 mod health;
 mod result;
@@ -14,6 +15,7 @@ mod ssh;
 mod tunnel;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard_buildkit_proto::health::health_server::HealthServer;
@@ -26,13 +28,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Channel;
 
+pub(super) use export::{Export, Writers};
 pub(super) use files::Sent;
 
 use super::error::BuildError;
 use super::folder::Folder;
 use super::masks::Masks;
 use super::request::SecretSource;
-use crate::registry::{ContentStore, Credentials};
+use crate::registry::{ContentStore, Credentials, Lent};
 use tunnel::Tunnel;
 
 /// The longest message that is read: BuildKit sends a result in pieces of 3 MiB.
@@ -46,6 +49,8 @@ pub(super) struct Offer {
     pub(super) shared_key: String,
     pub(super) folders: HashMap<String, Arc<Folder>>,
     pub(super) stores: HashMap<String, ContentStore>,
+    /// Blobs that need not be sent.
+    pub(super) lent: Lent,
     pub(super) secrets: BTreeMap<String, SecretSource>,
     /// What must not be shown. The secrets that are given away come to it.
     pub(super) masks: Masks,
@@ -57,6 +62,7 @@ pub(super) struct Offer {
 pub(super) struct Session {
     id: String,
     sent: Arc<Sent>,
+    received: Arc<AtomicU64>,
     masks: Masks,
     failure: Failure,
     index: Arc<Mutex<Option<Vec<u8>>>>,
@@ -64,26 +70,31 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Opens a session that offers `offer` and unpacks the result into `store`.
+    /// Opens a session that offers `offer` and takes the result into `store`, but for the blobs that are lent.
     pub(super) async fn open(
         control: &mut ControlClient<Channel>,
         offer: Offer,
         store: &ContentStore,
+        writers: Writers,
     ) -> Result<Self, tonic::Status> {
         let (sent, masks, failure) = (Arc::<Sent>::default(), offer.masks, Failure::default());
         let index = Arc::<Mutex<Option<Vec<u8>>>>::default();
         let id = hex::encode(rand::random::<[u8; 16]>());
-        let header = tunnel::Header { id: id.clone(), name: offer.name, shared_key: offer.shared_key };
-        let receiver = result::Receiver::new(store.clone(), index.clone(), failure.clone());
+        let (name, shared_key) = (offer.name, offer.shared_key);
+        let header = tunnel::Header { id: id.clone(), name, shared_key, methods: &tunnel::METHODS };
+        let received = Arc::<AtomicU64>::default();
+        // A builder that does not know `tar=false` sends one archive instead.
+        let receiver = result::Receiver::new(store.clone(), index.clone(), received.clone(), failure.clone());
+        let export = Export::new(store.clone(), offer.lent, writers, received.clone(), failure.clone());
         let routes = Routes::new(files::FileSync::new(offer.folders, sent.clone(), failure.clone()))
             .add_service(FileSendServer::new(receiver).max_decoding_message_size(LONGEST_MESSAGE))
-            .add_service(content::ContentServer::new(offer.stores))
+            .add_service(content::ContentServer::new(offer.stores, export))
             .add_service(AuthServer::new(auth::Registries::new(offer.credentials)))
             .add_service(SecretsServer::new(secrets::Vault::new(offer.secrets, masks.clone(), failure.clone())))
             .add_service(SshServer::new(ssh::Agents::new(offer.ssh, failure.clone())))
             .add_service(HealthServer::new(health::Alive));
         let tunnel = Tunnel::open(control, &header, routes).await?;
-        Ok(Self { id, sent, masks, failure, index, _tunnel: tunnel })
+        Ok(Self { id, sent, received, masks, failure, index, _tunnel: tunnel })
     }
 
     /// The id by which a solve request names it.
@@ -96,6 +107,11 @@ impl Session {
         &self.sent
     }
 
+    /// The bytes of the result that came in so far.
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
     /// The sensitive args, and the secrets that were given away, so that they can be hidden.
     pub(super) fn masks(&self) -> Masks {
         self.masks.clone()
@@ -106,9 +122,50 @@ impl Session {
         &self.failure
     }
 
-    /// The `index.json` of the result, once it is unpacked.
+    /// The `index.json` of the result, if it came as an archive and is unpacked.
     pub(super) fn take_index(&self) -> Option<Vec<u8>> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// An open session that serves folders and nothing else, to as many builds as name it.
+pub(super) struct FolderSession {
+    id: String,
+    sent: Arc<Sent>,
+    failure: Failure,
+    _tunnel: Tunnel,
+}
+
+impl FolderSession {
+    /// Opens a session that serves `folders`.
+    pub(super) async fn open(
+        control: &mut ControlClient<Channel>,
+        shared_key: String,
+        folders: HashMap<String, Arc<Folder>>,
+    ) -> Result<Self, tonic::Status> {
+        let (sent, failure) = (Arc::<Sent>::default(), Failure::default());
+        let id = hex::encode(rand::random::<[u8; 16]>());
+        let name = "contexts".to_owned();
+        let header = tunnel::Header { id: id.clone(), name, shared_key, methods: &tunnel::FOLDER_METHODS };
+        let routes = Routes::new(files::FileSync::new(folders, sent.clone(), failure.clone()))
+            .add_service(HealthServer::new(health::Alive));
+        let tunnel = Tunnel::open(control, &header, routes).await?;
+        Ok(Self { id, sent, failure, _tunnel: tunnel })
+    }
+
+    /// The id by which an input names it.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What was sent and is not counted yet.
+    pub(super) fn sent(&self) -> &Sent {
+        &self.sent
+    }
+
+    /// What went wrong on our side, if anything did.
+    pub(super) const fn failure(&self) -> &Failure {
+        &self.failure
     }
 }
 
@@ -137,5 +194,16 @@ impl Failure {
     /// The error, if there is one.
     pub(super) fn take(&self) -> Option<BuildError> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Whether there was an error.
+    pub(super) fn has_happened(&self) -> bool {
+        self.happened.is_cancelled()
+    }
+
+    /// The error of a folder that many builds read: each of them gets it.
+    pub(super) fn of_folder(&self) -> Option<BuildError> {
+        let error = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        error.as_ref().map(BuildError::of_folder)
     }
 }

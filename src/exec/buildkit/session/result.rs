@@ -1,6 +1,7 @@
-//! The result of a build, as BuildKit streams it to us.
+//! The result of a build as one archive, from a BuildKit that cannot write it blob by blob.
 
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard_buildkit_proto::moby::filesync::v1::BytesMessage;
@@ -18,12 +19,18 @@ use crate::registry::ContentStore;
 pub(super) struct Receiver {
     store: ContentStore,
     index: Arc<Mutex<Option<Vec<u8>>>>,
+    received: Arc<AtomicU64>,
     failure: Failure,
 }
 
 impl Receiver {
-    pub(super) fn new(store: ContentStore, index: Arc<Mutex<Option<Vec<u8>>>>, failure: Failure) -> Self {
-        Self { store, index, failure }
+    pub(super) fn new(
+        store: ContentStore,
+        index: Arc<Mutex<Option<Vec<u8>>>>,
+        received: Arc<AtomicU64>,
+        failure: Failure,
+    ) -> Self {
+        Self { store, index, received, failure }
     }
 }
 
@@ -39,7 +46,7 @@ impl FileSend for Receiver {
         let (answers, stream) = mpsc::channel(1);
         let (pieces, reader) = mpsc::channel(4);
         let (index, failure, store) = (self.index.clone(), self.failure.clone(), self.store.clone());
-        tokio::spawn(receive(request.into_inner(), pieces));
+        tokio::spawn(receive(request.into_inner(), pieces, self.received.clone()));
         tokio::task::spawn_blocking(move || match unpack(Pieces::new(reader), &store) {
             Ok(found) => {
                 *index.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
@@ -60,10 +67,17 @@ fn unpack(mut pieces: Pieces, store: &ContentStore) -> Result<Vec<u8>, BuildErro
     Ok(index)
 }
 
-async fn receive(mut stream: Streaming<BytesMessage>, pieces: mpsc::Sender<io::Result<Vec<u8>>>) {
+async fn receive(
+    mut stream: Streaming<BytesMessage>,
+    pieces: mpsc::Sender<io::Result<Vec<u8>>>,
+    received: Arc<AtomicU64>,
+) {
     loop {
         let piece = match stream.message().await {
-            Ok(Some(message)) => Ok(message.data),
+            Ok(Some(message)) => {
+                received.fetch_add(message.data.len() as u64, Ordering::Relaxed);
+                Ok(message.data)
+            }
             Ok(None) => break,
             Err(status) => Err(io::Error::other(status.message().to_owned())),
         };

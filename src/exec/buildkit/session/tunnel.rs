@@ -21,8 +21,11 @@ const WINDOW: u32 = 8 << 20;
 /// The paths that BuildKit asks for travel in a header.
 const LONGEST_HEADERS: u32 = 16 << 20;
 
-/// The methods that are announced. BuildKit calls no other.
-const METHODS: [&str; 12] = [
+/// The methods that a session of folders announces.
+pub(super) const FOLDER_METHODS: [&str; 2] = ["/moby.filesync.v1.FileSync/DiffCopy", "/grpc.health.v1.Health/Check"];
+
+/// The methods that the session of a build announces. BuildKit calls no other.
+pub(super) const METHODS: [&str; 13] = [
     "/moby.filesync.v1.FileSync/DiffCopy",
     "/moby.filesync.v1.FileSend/DiffCopy",
     "/moby.filesync.v1.Auth/Credentials",
@@ -34,6 +37,7 @@ const METHODS: [&str; 12] = [
     "/moby.sshforward.v1.SSH/ForwardAgent",
     "/containerd.services.content.v1.Content/Info",
     "/containerd.services.content.v1.Content/Read",
+    "/containerd.services.content.v1.Content/Write",
     "/grpc.health.v1.Health/Check",
 ];
 
@@ -42,6 +46,7 @@ pub(super) struct Header {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) shared_key: String,
+    pub(super) methods: &'static [&'static str],
 }
 
 /// The tasks that keep a session alive. They end when it is dropped.
@@ -78,7 +83,7 @@ impl Header {
         metadata.insert("x-docker-expose-session-uuid", value(&self.id)?);
         metadata.insert("x-docker-expose-session-name", value(&self.name)?);
         metadata.insert("x-docker-expose-session-sharedkey", value(&self.shared_key)?);
-        for method in METHODS {
+        for method in self.methods {
             metadata.append("x-docker-expose-session-grpc-method", AsciiMetadataValue::from_static(method));
         }
         Ok(())
