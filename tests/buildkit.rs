@@ -18,11 +18,14 @@ use orchestrate::exec::buildkit::{
 };
 use orchestrate::fingerprint::{FileEntry, FileKind, FileSet};
 use orchestrate::name::ImageName;
+use orchestrate::oci::Descriptor;
 use orchestrate::path::RelPath;
 use orchestrate::platform::Platform;
 use orchestrate::problem::Source;
 use orchestrate::project::{Compression, Output};
-use orchestrate::registry::{Anonymous, ContentStore, Credential, CredentialError, Credentials, Lent, Secret};
+use orchestrate::registry::{
+    Anonymous, ContentStore, Credential, CredentialError, Credentials, Lent, Repository, Secret,
+};
 use orchestrate::workspace::{Origin, Snapshot};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -418,6 +421,46 @@ async fn a_base_comes_from_a_store_and_was_never_pushed() {
     let (below, all) = (layers(&place.store(), base.digest), layers(&dependent.store(), image.digest));
     assert_eq!((&all[..2], all.len()), (&below[..], 3), "the base's layers come first, byte for byte");
     assert_eq!(files(&dependent.store(), image.digest)[&b"result"[..]].1, b"built\n");
+}
+
+#[tokio::test]
+async fn a_base_that_is_lent_is_not_sent() {
+    if real::real("a_base_that_is_lent_is_not_sent").is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.busybox();
+    place.write("unique", unique().as_bytes());
+    let buildkit = connected().await;
+    let base =
+        built(&buildkit, place.request("FROM scratch\nCOPY sh /bin/sh\nCOPY unique /\n"), &place).await.0.unwrap();
+    let layers: Vec<Descriptor> = serde_json::from_value(json(&place.store(), base.digest)["layers"].clone()).unwrap();
+
+    let dependent = Place::new();
+    let mut request = dependent.request("FROM our-base\nRUN echo built > /result\n");
+    let source = ContextSource::Store { store: place.store(), digest: base.digest };
+    request.contexts.insert("our-base".to_owned(), source);
+    for layer in &layers {
+        request.lent.insert(layer.clone(), Repository::layout(place.store().root()));
+    }
+    let image = built(&buildkit, request.clone(), &dependent).await.0.unwrap();
+    assert!(image.bytes_received < 10_000, "{} bytes came", image.bytes_received);
+    for layer in &layers {
+        assert!(image.lent.get(&layer.digest).is_some() && !dependent.store().contains(&layer.digest), "{layer:?}");
+    }
+    // The whole image is there once the lender has given what it lent.
+    image.lent.fetch_into(&dependent.store()).await.unwrap();
+    let found = files(&dependent.store(), image.digest);
+    assert_eq!((&found[&b"result"[..]].1[..], found.contains_key(&b"unique"[..])), (&b"built\n"[..], true));
+
+    // Nothing that is there is sent again; without a lender all comes, and the image is the same.
+    let again = built(&buildkit, request.clone(), &dependent).await.0.unwrap();
+    assert_eq!((again.digest, again.bytes_received), (image.digest, 0));
+    request.lent = Lent::default();
+    let whole = Place::new();
+    let sent = built(&buildkit, request, &whole).await.0.unwrap();
+    let size = layers.iter().map(|layer| layer.size).sum::<u64>();
+    assert_eq!((sent.digest, sent.bytes_received), (image.digest, size + image.bytes_received));
 }
 
 fn unique() -> String {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::build::{BuildRun, MadeImages, build};
@@ -34,6 +35,8 @@ pub struct Shared {
     pub events: Events,
     /// Ends the run.
     pub cancel: CancellationToken,
+    /// Who is built and leaves its place at the builder.
+    pub leaves: mpsc::UnboundedSender<ImageName>,
     /// Images with equal keys build once: what was built under each key of this run.
     pub built: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Option<Fresh>>>>>,
     /// The images whose keys this run put, and at which of their destinations: for the receipt, also where the rest of an image failed.
@@ -57,6 +60,8 @@ pub async fn make(shared: &Shared, step: &Step, made: &MadeImages) -> Result<Opt
                 return publisher.carry(digest, pinned, &built).await.map(Some);
             }
             let fresh = build_once(shared, step, image, made).await?;
+            // If nobody hears it, the run is over.
+            let _ = shared.leaves.send(step.name.clone());
             if shared.work.rules.no_push {
                 return Ok(Some(Made::unpublished(&fresh)));
             }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -62,7 +63,9 @@ pub async fn run(
     let cancel = interrupt.child_token();
     let built = Mutex::new(HashMap::new());
     let together = Together::of(&work, &plan);
-    let shared = Arc::new(Shared { work, plan, together, store, events, cancel, built, put: Mutex::default() });
+    let (leaves, left) = mpsc::unbounded_channel();
+    let put = Mutex::default();
+    let shared = Arc::new(Shared { work, plan, together, store, events, cancel, leaves, built, put });
     announce(&shared);
     let mut state = State::default();
     if !shared.work.rules.no_push {
@@ -71,7 +74,7 @@ pub async fn run(
     match state.lost_repository() {
         // Nothing is built that could not be published.
         Some(lost) => state.skip_all(&shared, &lost),
-        None => steps(&shared, &options, &mut state).await,
+        None => steps(&shared, &options, left, &mut state).await,
     }
     let interrupted = interrupt.is_cancelled();
     if !options.build_only && !shared.work.rules.no_push && !interrupted {
@@ -178,7 +181,12 @@ struct End {
 
 type Finished = (ImageName, Result<Option<Made>, ApplyError>, Instant);
 
-async fn steps(shared: &Arc<Shared>, options: &Options, state: &mut State) {
+async fn steps(
+    shared: &Arc<Shared>,
+    options: &Options,
+    mut left: mpsc::UnboundedReceiver<ImageName>,
+    state: &mut State,
+) {
     let mut schedule = Schedule::new(&shared.plan, options.jobs);
     let mut running: JoinSet<Finished> = JoinSet::new();
     loop {
@@ -186,7 +194,14 @@ async fn steps(shared: &Arc<Shared>, options: &Options, state: &mut State) {
             let Some(name) = schedule.start() else { break };
             start(shared, &name, (state, options), &mut running);
         }
-        let Some(joined) = running.join_next().await else { break };
+        let joined = tokio::select! {
+            Some(name) = left.recv() => {
+                schedule.built(&name);
+                continue;
+            }
+            joined = running.join_next() => joined,
+        };
+        let Some(joined) = joined else { break };
         let (name, result, began) = match joined {
             Ok(finished) => finished,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),

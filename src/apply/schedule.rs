@@ -72,6 +72,11 @@ impl Schedule {
         Some(next)
     }
 
+    /// The builder is done with an image that is still to be published, which takes nothing of what builders bear.
+    pub fn built(&mut self, name: &ImageName) {
+        self.weight.insert(name.clone(), 0);
+    }
+
     /// An image is done; what waited for it may start.
     pub fn succeeded(&mut self, name: &ImageName) {
         self.running.remove(name);
@@ -126,6 +131,18 @@ mod tests {
 
     fn all(schedule: &mut Schedule) -> Vec<String> {
         std::iter::from_fn(|| schedule.start()).map(|name| name.to_string()).collect()
+    }
+
+    #[test]
+    fn what_is_built_leaves_its_place_before_it_is_published() {
+        let mut schedule = schedule(1, &[("a", &[]), ("b", &["a"]), ("c", &[])]);
+        assert_eq!(all(&mut schedule), ["a"]);
+        schedule.built(&ImageName::new("a"));
+        assert_eq!(all(&mut schedule), ["c"], "b waits until a is published");
+        schedule.succeeded(&ImageName::new("a"));
+        assert_eq!(all(&mut schedule), Vec::<String>::new());
+        schedule.succeeded(&ImageName::new("c"));
+        assert_eq!(all(&mut schedule), ["b"]);
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub struct Common {
     /// Ask no registry: every image counts as not published
     #[arg(long, global = true, help_heading = "Common")]
     pub offline: bool,
-    /// How many builds run at once, counted by weight [default: the number of cores]
+    /// How many builds run at once, counted by weight [default: twice the number of cores]
     #[arg(short, long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Common")]
     pub jobs: Option<u32>,
     /// Say less

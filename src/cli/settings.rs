@@ -91,7 +91,7 @@ impl Settings {
             json: common.json,
             locked: common.locked || (ci && !common.no_locked),
             offline: common.offline,
-            jobs: common.jobs.unwrap_or(cores).max(1),
+            jobs: common.jobs.unwrap_or(cores.saturating_mul(2)).max(1),
             quiet: common.quiet,
             verbose: common.verbose,
             out: Style { color: !no_color && std::io::stdout().is_terminal(), width },

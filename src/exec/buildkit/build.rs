@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::connect::Buildkit;
+use super::connect::{Buildkit, lacks_exporter};
 use super::error::{BuildError, details};
 use super::folder::Folder;
 use super::ingest::{self, Root};
@@ -134,14 +134,8 @@ impl Buildkit {
         mapper: &Mapper,
     ) -> BuildError {
         let message = status.message().trim_start_matches("failed to solve: ");
-        if message.contains("exporter \"oci\" could not be found") {
-            return BuildError::Unsupported {
-                what: format!("the BuildKit behind `{}` cannot export an OCI image", self.address),
-                help:
-                    "switch Docker's containerd image store on (`\"features\": {\"containerd-snapshotter\": true}` in \
-                       daemon.json), or use a builder of its own (`docker buildx create --use`)"
-                        .to_owned(),
-            };
+        if lacks_exporter(message) {
+            return self.without_exporter();
         }
         let details = details(status, solve::file_name(request.dockerfile.name()));
         let transport = std::error::Error::source(status).is_some();

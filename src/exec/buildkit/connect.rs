@@ -7,8 +7,8 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use bollard_buildkit_proto::moby::buildkit::v1::InfoRequest;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
+use bollard_buildkit_proto::moby::buildkit::v1::{InfoRequest, SolveRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
@@ -19,6 +19,7 @@ use super::address::{Address, Tls};
 use super::error::BuildError;
 use super::session::Writers;
 use super::shared::SharedContexts;
+use super::solve::EXPORTER;
 use crate::registry::Credentials;
 
 /// HTTP/2 windows: results and files move through single streams.
@@ -69,7 +70,34 @@ impl Buildkit {
             Err(status) if status.code() == tonic::Code::Unimplemented => String::new(),
             Err(status) => return Err(buildkit.no_answer(&status).await),
         };
+        buildkit.check_exporter().await?;
         Ok(buildkit)
+    }
+
+    /// Asks whether it can export an OCI image, without a build: exporters read their attributes first, and this one is refused by all that
+    /// know it.
+    async fn check_exporter(&mut self) -> Result<(), BuildError> {
+        let question = SolveRequest {
+            r#ref: hex::encode(rand::random::<[u8; 16]>()),
+            exporter_deprecated: EXPORTER.to_owned(),
+            exporter_attrs_deprecated: [("tar".to_owned(), "is it known?".to_owned())].into(),
+            ..SolveRequest::default()
+        };
+        match self.control.solve(question).await {
+            Err(status) if lacks_exporter(status.message()) => Err(self.without_exporter()),
+            // Whatever else it says, a build will tell.
+            _ => Ok(()),
+        }
+    }
+
+    /// The error for a BuildKit that cannot export an OCI image.
+    pub(super) fn without_exporter(&self) -> BuildError {
+        BuildError::Unsupported {
+            what: format!("the BuildKit behind `{}` cannot export an OCI image", self.address),
+            help: "switch Docker's containerd image store on (`\"features\": {\"containerd-snapshotter\": true}` in daemon.json), or \
+                   use a builder of its own (`docker buildx create --use`)"
+                .to_owned(),
+        }
     }
 
     /// The version that BuildKit says it has; empty if it does not say.
@@ -86,6 +114,11 @@ impl Buildkit {
         let said = self.stderr.text();
         unavailable(&self.address, if said.is_empty() { status.message().to_owned() } else { said })
     }
+}
+
+/// Whether BuildKit says that it has no exporter of OCI images, as Docker's older image store has none.
+pub(super) fn lacks_exporter(message: &str) -> bool {
+    message.contains("exporter \"oci\" could not be found")
 }
 
 impl std::fmt::Debug for Buildkit {

@@ -12,6 +12,8 @@ use crate::project::Compression;
 /// The folders that BuildKit asks for by these names; the Dockerfile frontend's defaults.
 pub(super) const CONTEXT: &str = "context";
 pub(super) const DOCKERFILE: &str = "dockerfile";
+/// The exporter of the result.
+pub(super) const EXPORTER: &str = "oci";
 
 /// The name by which BuildKit asks for the folder of a named context.
 pub(super) fn folder_name(context: &str) -> String {
@@ -42,13 +44,15 @@ pub(super) fn solve_request(
         frontend_attrs: frontend_attributes(request, shared),
         frontend_inputs: inputs(shared),
         // The older form of `exporters`, which BuildKit of every age reads.
-        exporter_deprecated: "oci".to_owned(),
+        exporter_deprecated: EXPORTER.to_owned(),
         exporter_attrs_deprecated: exporter_attributes(request),
         cache: Some(api::CacheOptions {
             imports: request.cache_from.iter().map(|text| cache_entry(text)).collect::<Result<_, _>>()?,
             exports: request.cache_to.iter().map(|text| cache_entry(text)).collect::<Result<_, _>>()?,
             ..api::CacheOptions::default()
         }),
+        // Not kept among BuildKit's past builds, which takes it a tenth of a build with small layers.
+        internal: true,
         ..api::SolveRequest::default()
     })
 }

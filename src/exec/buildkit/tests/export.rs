@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
-use super::fake::{Write, connect, send_archive, write};
+use super::fake::{Write, connect, send_archive, serve, write};
 use super::{build, names, request, snapshot};
 use crate::digest::Digest;
 use crate::exec::buildkit::{BuildError, Request};
@@ -292,6 +292,17 @@ async fn settled(store: &ContentStore) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("{:?} is left", names(store));
+}
+
+#[tokio::test]
+async fn a_builder_without_the_exporter_is_refused_before_the_first_build() {
+    let never = |_, _| async { Err::<api::SolveResponse, _>(Status::internal("nothing is to be built")) };
+    let (connected, _socket) = serve(never, "exporter \"oci\" could not be found").await;
+    let error = connected.unwrap_err();
+    assert!(matches!(error, BuildError::Unsupported { .. }), "{error}");
+    assert!(error.help().unwrap().contains("containerd-snapshotter"));
+    // One that does not look at the attribute goes on to build nothing, and says so in words of its own.
+    assert!(serve(never, "no frontend and no definition").await.0.is_ok());
 }
 
 #[tokio::test]

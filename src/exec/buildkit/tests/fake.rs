@@ -19,7 +19,7 @@ use tonic_prost::ProstCodec;
 
 use crate::digest::Digest;
 use crate::exec::buildkit::wire::{WriteAction, WriteBlobRequest, WriteBlobResponse};
-use crate::exec::buildkit::{Address, Buildkit};
+use crate::exec::buildkit::{Address, BuildError, Buildkit};
 use crate::registry::Anonymous;
 
 /// What a solve does: it gets the request and the sessions.
@@ -50,6 +50,7 @@ impl Sessions {
 struct Fake {
     script: Script,
     sessions: Sessions,
+    exporter: &'static str,
 }
 
 type Nothing<T> = tokio_stream::Empty<Result<T, Status>>;
@@ -62,7 +63,12 @@ impl Control for Fake {
     type ListenBuildHistoryStream = Nothing<api::BuildHistoryEvent>;
 
     async fn solve(&self, request: Request<api::SolveRequest>) -> Result<Response<api::SolveResponse>, Status> {
-        let solving = tokio::spawn((self.script)(request.into_inner(), self.sessions.clone()));
+        let request = request.into_inner();
+        if request.session.is_empty() {
+            // The question for the exporter.
+            return Err(Status::unknown(self.exporter));
+        }
+        let solving = tokio::spawn((self.script)(request, self.sessions.clone()));
         // The script ends with the call.
         let solving = tokio_util::task::AbortOnDropHandle::new(solving);
         solving.await.map_err(|error| Status::internal(error.to_string()))?.map(Response::new)
@@ -158,14 +164,26 @@ pub async fn connect<F>(
 where
     F: Future<Output = Result<api::SolveResponse, Status>> + Send + 'static,
 {
+    let (buildkit, folder) = serve(script, "non-bool value specified for tar").await;
+    (buildkit.unwrap(), folder)
+}
+
+/// What a connection to a server comes to that says this of its exporter.
+pub async fn serve<F>(
+    script: impl Fn(api::SolveRequest, Sessions) -> F + Send + Sync + 'static,
+    exporter: &'static str,
+) -> (Result<Buildkit, BuildError>, tempfile::TempDir)
+where
+    F: Future<Output = Result<api::SolveResponse, Status>> + Send + 'static,
+{
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("buildkitd.sock");
     let listener = UnixListenerStream::new(UnixListener::bind(&socket).unwrap());
     let script: Script = Arc::new(move |request, sessions| Box::pin(script(request, sessions)));
     let sessions = Sessions(Arc::new(watch::channel(HashMap::new()).0));
-    let server = ControlServer::new(Fake { script, sessions });
+    let server = ControlServer::new(Fake { script, sessions, exporter });
     tokio::spawn(Server::builder().add_service(server).serve_with_incoming(listener));
-    (Buildkit::connect(Address::Unix(socket), Arc::new(Anonymous)).await.unwrap(), folder)
+    (Buildkit::connect(Address::Unix(socket), Arc::new(Anonymous)).await, folder)
 }
 
 /// An open write of a blob, as containerd's client does it.
