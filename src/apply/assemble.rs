@@ -58,6 +58,7 @@ fn request(image: &ImageWork, platform: &Platform, planned: &PlatformWork, paren
         dockerfile: planned.dockerfile.clone(),
         target: resolved.target.as_ref().map(|target| target.value.clone()),
         args,
+        sensitive: resolved.args.iter().filter(|(_, arg)| arg.sensitive).map(|(name, _)| name.clone()).collect(),
         contexts: contexts(image, platform, planned, parents),
         labels: resolved.labels.iter().map(|(name, label)| (name.clone(), label.on(&parents.work.day))).collect(),
         annotations: resolved.annotations.clone(),

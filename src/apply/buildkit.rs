@@ -204,6 +204,7 @@ fn request(
         secrets: secrets.collect(),
         masks: parents.work.masks.clone(),
         ssh: resolved.ssh.clone(),
+        entitlements: resolved.allow.clone(),
         cache_from: resolved.cache.from.clone(),
         cache_to: resolved.cache.to.clone(),
         no_cache,

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use crate::digest::Digest;
-use crate::exec::assemble::decompressed;
+use crate::exec::assemble::{Whole, decompressed};
 use crate::oci::{Contents, Descriptor};
 use crate::registry::ContentStore;
 
@@ -56,7 +56,8 @@ fn effect(store: &ContentStore, layers: &[Descriptor]) -> io::Result<BTreeMap<St
         let mut added: BTreeMap<String, String> = BTreeMap::new();
         for entry in archive.entries()? {
             let mut entry = entry?;
-            let path = String::from_utf8_lossy(&entry.path_bytes()).trim_matches('/').to_owned();
+            let (name, mut whole) = Whole::of(&mut entry)?;
+            let path = String::from_utf8_lossy(&name).trim_matches('/').to_owned();
             let path = path.strip_prefix("./").unwrap_or(&path).to_owned();
             let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
             let within = if folder.is_empty() { String::new() } else { format!("{folder}/") };
@@ -69,7 +70,7 @@ fn effect(store: &ContentStore, layers: &[Descriptor]) -> io::Result<BTreeMap<St
                 files.retain(|path, _| *path != gone && !path.starts_with(&below));
                 added.insert(gone, "removed".to_owned());
             } else {
-                let said = described(&mut entry)?;
+                let said = described(&mut whole)?;
                 added.insert(path, said);
             }
         }
@@ -78,7 +79,8 @@ fn effect(store: &ContentStore, layers: &[Descriptor]) -> io::Result<BTreeMap<St
     Ok(files)
 }
 
-fn described(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<String> {
+fn described<R: Read>(whole: &mut Whole<'_, '_, R>) -> io::Result<String> {
+    let entry = whole.entry();
     let header = entry.header();
     let (kind, mode, uid, gid) = (header.entry_type(), header.mode()?, header.uid()?, header.gid()?);
     let target = entry.link_name_bytes().map(|target| String::from_utf8_lossy(&target).into_owned());
@@ -86,9 +88,9 @@ fn described(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<String> {
         (tar::EntryType::Directory, _) => "folder".to_owned(),
         (tar::EntryType::Symlink, Some(target)) => format!("link to {target}"),
         (tar::EntryType::Link, Some(target)) => format!("hard link to {target}"),
-        (tar::EntryType::Regular | tar::EntryType::Continuous, _) => {
+        (tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse, _) => {
             let mut hasher = blake3::Hasher::new();
-            let size = io::copy(entry, &mut hasher)?;
+            let size = io::copy(whole, &mut hasher)?;
             format!("{size} bytes ({})", &hasher.finalize().to_hex()[..12])
         }
         (kind, _) => format!("{kind:?}"),

@@ -4,7 +4,7 @@
 //! gets it if its Dockerfile sees in the union what it sees in its own snapshot, no more and no less; `COPY . /` among images with
 //! ignore files of their own does not. The others share what is equal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -65,7 +65,12 @@ impl Together {
     fn add(&mut self, uses: &[Use<'_>]) {
         let union = union_of(uses);
         let tree = tree(&union);
-        let fits = |used: &&Use<'_>| sees_the_same(used, &union, &tree);
+        // Many images have one set and one way to read it (`COPY . /`).
+        let mut known: HashMap<([u8; 32], Option<Vec<String>>), bool> = HashMap::new();
+        let fits = |used: &&Use<'_>| {
+            let key = (*used.snapshot.files().hash(), used.reads.map(|reads| reads.iter().map(sight).collect()));
+            !has_placeholders(used.snapshot) && *known.entry(key).or_insert_with(|| sees_the_same(used, &union, &tree))
+        };
         let (fitting, others): (Vec<&Use<'_>>, Vec<&Use<'_>>) = uses.iter().partition(fits);
         // What only others read need not be sent.
         let union = union_of(fitting.iter().copied());
@@ -81,6 +86,11 @@ impl Together {
             self.0.extend(same.iter().map(|used| (used.reader.clone(), same[0].snapshot.clone())));
         }
     }
+}
+
+/// What of a read decides what it sees.
+fn sight(read: &Read) -> String {
+    format!("{:?} {} {:?} {:?}", read.kind, read.parents, read.pattern, read.exclude)
 }
 
 fn place(snapshot: &Snapshot) -> Vec<(RelPath, PathBuf)> {
@@ -117,12 +127,14 @@ fn tree(entries: &[FileEntry]) -> Tree {
     Tree::new(entries.iter().map(node).collect())
 }
 
+/// Whether it sends empty files for some that are not: the union is read from the disk.
+fn has_placeholders(snapshot: &Snapshot) -> bool {
+    snapshot.files().entries().iter().any(|entry| snapshot.is_placeholder(&entry.path))
+}
+
 /// Whether the reads of a Dockerfile choose of the union what the snapshot has.
 fn sees_the_same(used: &Use<'_>, union: &[FileEntry], tree: &Tree) -> bool {
     let own = used.snapshot.files().entries();
-    if own.iter().any(|entry| used.snapshot.is_placeholder(&entry.path)) {
-        return false;
-    }
     let Some(reads) = used.reads else { return own == union };
     let selection = select(tree, reads);
     selection.missing.is_empty()

@@ -59,6 +59,8 @@ pub struct Analysis {
     pub secrets: BTreeMap<String, bool>,
     /// The ids of SSH agents that RUN mounts, and whether the build fails without them.
     pub ssh: BTreeMap<String, bool>,
+    /// What RUN does beyond the usual, in BuildKit's words (`network.host`, `security.insecure`, `device=NAME`), and where first.
+    pub entitlements: BTreeMap<String, Location>,
     /// The first instruction that cannot be done without BuildKit, and a few words on why. `None`: the image can be assembled.
     pub first_run: Option<(String, Location)>,
     /// The reference of the front end, if one is named (`# syntax=`, or the build arg `BUILDKIT_SYNTAX`).
@@ -91,7 +93,8 @@ pub struct StageUse {
 /// An instruction as it would be carried out.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Its words are expanded (not those of RUN, CMD, ENTRYPOINT, HEALTHCHECK and ONBUILD, which the shell expands).
+    /// Its words are expanded (not those of RUN, CMD, ENTRYPOINT, HEALTHCHECK and ONBUILD, which the shell expands). The default of an
+    /// ARG is its effective value.
     pub instruction: Instruction,
     /// Where COPY and ADD take their sources from.
     pub from: Origin,

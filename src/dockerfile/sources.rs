@@ -167,7 +167,26 @@ impl Walk<'_> {
         list.last_mut().expect("one was pushed just now")
     }
 
+    /// What `--network`, `--security` and `--device` need beyond what every build may do.
+    fn entitlements(&mut self, instruction: &Instruction) {
+        for flag in &instruction.flags {
+            let value = flag.value.as_deref().unwrap_or_default();
+            let needed = match (flag.name.as_str(), value) {
+                ("network", "host") => "network.host".to_owned(),
+                ("security", "insecure") => "security.insecure".to_owned(),
+                ("device", _) => {
+                    // `NAME[,required]`, or `name=NAME`.
+                    let named = value.split(',').find_map(|field| field.strip_prefix("name="));
+                    format!("device={}", named.or_else(|| value.split(',').next()).unwrap_or_default())
+                }
+                _ => continue,
+            };
+            self.analysis.entitlements.entry(needed).or_insert_with(|| flag.location.clone());
+        }
+    }
+
     pub(super) fn run(&mut self, current: &Current, instruction: &Instruction) {
+        self.entitlements(instruction);
         for flag in instruction.flags("mount") {
             let word = Word { text: flag.value.clone().unwrap_or_default(), location: flag.location.clone() };
             let lexer = self.lexer();

@@ -7,7 +7,7 @@ use super::expand::Lexer;
 use super::reach::{Base, Stages, without_value};
 use super::recipe;
 use super::scope::{Env, Globals, expand, is_predefined};
-use super::syntax::{ArgDeclaration, Dockerfile, Instruction, Kind};
+use super::syntax::{ArgDeclaration, Dockerfile, Instruction, Kind, Word};
 use crate::platform::Platform;
 use crate::problem::{Location, Problems};
 
@@ -207,8 +207,10 @@ impl Walk<'_> {
                 self.first_run("RUN", instruction);
             }
             Kind::Arg(args) => {
-                args.iter().for_each(|arg| self.arg(current, arg));
-                done = instruction.clone();
+                for arg in args {
+                    let value = self.arg(current, arg);
+                    arg.default = value.map(|text| Word { text, location: arg.name.location.clone() });
+                }
             }
             Kind::Env(pairs) => {
                 self.words(current, pairs.iter_mut().flat_map(|pair| [&mut pair.key, &mut pair.value]));
@@ -245,8 +247,8 @@ impl Walk<'_> {
         current.steps.push(Step { instruction: done, from });
     }
 
-    /// ARG in a stage.
-    fn arg(&mut self, current: &mut Current, arg: &ArgDeclaration) {
+    /// ARG in a stage; the effective value.
+    fn arg(&mut self, current: &mut Current, arg: &ArgDeclaration) -> Option<String> {
         let name = &arg.name.text;
         let given = self.request.args.get(name);
         let mut made_from: BTreeSet<String> = given.map(|_| name.clone()).into_iter().collect();
@@ -277,11 +279,12 @@ impl Walk<'_> {
             location: arg.name.location.clone(),
         };
         self.note_arg(name, noted);
-        if let Some(value) = value
+        if let Some(value) = &value
             && !name.starts_with("BUILDKIT_SBOM_SCAN_")
         {
-            current.env.values.insert(name.clone(), value);
+            current.env.values.insert(name.clone(), value.clone());
             current.made_from.insert(name.clone(), made_from);
         }
+        value
     }
 }

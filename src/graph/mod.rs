@@ -4,6 +4,7 @@
 //! reference that it is published under. [`recipe`] brings one image of the manifest and its Dockerfile together on one platform;
 //! [`Graph`] holds the edges of all.
 
+mod allow;
 mod known;
 mod order;
 mod recipe;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::allow;
 use super::known::{Known, Meaning};
 use crate::dockerfile::{self, Analysis, ArgUse, BaseConfig, Dockerfile, ImageUse, ImageUseKind, Origin, StageUse};
 use crate::name::ImageName;
@@ -193,6 +194,7 @@ pub fn recipe(
     found.args(&analysis);
     found.contexts(&analysis);
     undeclared(image, &analysis, &mut found.problems);
+    allow::check(image, &analysis, &mut found.problems);
     let Found { parents, outside, mut problems, .. } = found;
     let Analysis { stages, args, .. } = counting;
     let frontend = frontend(&analysis, &mut problems);

@@ -163,6 +163,7 @@ fn image_value(image: &Image) -> Value {
     });
     put(&mut value, "secrets", Value::Object(secrets.collect()));
     put(&mut value, "ssh", json!(image.ssh));
+    put(&mut value, "allow", json!(image.allow));
     put(&mut value, "inputs", inputs_value(image));
     put(&mut value, "modes", if image.modes == crate::project::Modes::Exact { json!("exact") } else { Value::Null });
     let generated = image.generated.iter().map(|file| json!({ "path": file.value.path, "by": file.value.by }));

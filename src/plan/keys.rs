@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::digest::{Digest, Key};
+use crate::dockerfile::Kind;
 use crate::fingerprint::{BuiltOn, FileSet, Fingerprint, Parent, Pin, StageRecord, image_key};
 use crate::graph::{FRONTEND, Recipe};
 use crate::name::ImageName;
@@ -150,5 +151,22 @@ fn options(image: &Image, recipe: &Recipe) -> BTreeSet<String> {
     if let (Some((syntax, _)), false) = (&recipe.analysis.syntax, recipe.analysis.frontend_known) {
         options.insert(format!("syntax={syntax}"));
     }
+    if image.executor != ExecutorChoice::Buildkit && recipe.needs_buildkit(image).is_none() && follows_new_rules(recipe)
+    {
+        options.insert("assembled=2".to_owned());
+    }
     options
+}
+
+/// Whether an assembled image has something of which the embedded builder's rules changed with version 2, which follows BuildKit 0.25: the
+/// folders that an octal `--chmod` makes (BuildKit 0.21), and the owner of what `ADD --chown` unpacks (0.23). Other images are what they
+/// were, and so are their keys.
+fn follows_new_rules(recipe: &Recipe) -> bool {
+    let instructions = recipe.stages.iter().flat_map(|stage| &stage.steps).map(|step| &step.instruction);
+    let mut transfers = instructions.filter(|done| matches!(done.kind, Kind::Copy(_) | Kind::Add(_)));
+    transfers.any(|done| {
+        let value = |name: &str| done.flag(name).and_then(|flag| flag.value.as_deref()).filter(|text| !text.is_empty());
+        let is_octal = |text: &str| !text.starts_with(|first: char| "ugoa+-=".contains(first));
+        value("chmod").is_some_and(is_octal) || (matches!(done.kind, Kind::Add(_)) && value("chown").is_some())
+    })
 }

@@ -77,6 +77,8 @@ codes! {
     BadArchive = "bad-archive",
     /// An instruction that the embedded builder cannot carry out.
     NeedsBuildkit = "needs-buildkit",
+    /// A step does what the manifest does not allow it.
+    NotAllowed = "not-allowed",
     /// A pattern of an ignore file that Docker would refuse.
     IgnorePattern = "ignore-pattern",
     // The lock.

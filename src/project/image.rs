@@ -1,6 +1,6 @@
 //! One image, ready to be fingerprinted and built.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Located;
@@ -51,6 +51,8 @@ pub struct Image {
     pub secrets: BTreeMap<String, Secret>,
     /// SSH agents or keys by id: the source (`default` means the agent of `SSH_AUTH_SOCK`).
     pub ssh: BTreeMap<String, String>,
+    /// What steps may do beyond the usual, in BuildKit's words: `network.host`, `security.insecure`, `device`, `device=NAME`.
+    pub allow: BTreeSet<String>,
     /// What narrows or extends the inputs.
     pub inputs: Inputs,
     /// Whether real modes count, or git's.

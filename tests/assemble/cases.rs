@@ -240,6 +240,18 @@ pub const EQUAL: &[(&str, &str)] = &[
     ("copy over special", "FROM scratch\nADD archives/special.tar /x/\nCOPY a.txt /x/pipe\n"),
     ("copy from special", "FROM scratch AS one\nADD archives/special.tar /x/\nFROM scratch\nCOPY --from=one /x /y\n"),
     ("add numbers that were not written", "FROM scratch\nADD archives/blank.tar /x/\n"),
+    ("add sparse files", "FROM scratch\nADD archives/sparse.tar /x/\n"),
+    (
+        "copy sparse files from a stage",
+        "FROM scratch AS one\nADD archives/sparse.tar /\nFROM scratch\nCOPY --from=one / /copied/\n",
+    ),
+    ("add sparse files with an owner", "FROM scratch\nADD --chown=5:6 archives/sparse.tar /x/\n"),
+    (
+        "special bits of a new folder",
+        "FROM plainbase\nCOPY --chmod=1777 a.txt /new/x\nCOPY --chmod=2711 dir /srv/deep/d\n",
+    ),
+    ("letters for a new folder", "FROM scratch\nCOPY --chmod=u=rwX,go= a.txt /new/deep/x\n"),
+    ("add archive with mode and owner", "FROM scratch\nADD --chmod=700 --chown=5:6 archives/hard.tar /new/x/\n"),
     ("add names that are not utf-8", "FROM scratch\nADD archives/latin.tar /x/\n"),
     (
         "copy from names that are not utf-8",
@@ -284,6 +296,7 @@ pub const REFUSED: &[(&str, &str)] = &[
     ("workdir on a file", "FROM scratch\nCOPY a.txt /x\nWORKDIR /x\n"),
     ("loop of links", "FROM plainbase\nCOPY a.txt /loop/\n"),
     ("missing in stage", "FROM scratch AS one\nCOPY a.txt /\nFROM scratch\nCOPY --from=one /b /\n"),
+    ("add sparse file of the old form", "FROM scratch\nADD archives/old-sparse.tar /x/\n"),
     ("cut archive", "FROM scratch\nADD archives/cut.tar /x/\n"),
     ("hard link to nothing", "FROM scratch\nADD archives/bad-hard.tar /x/\n"),
     ("hard link out of it", "FROM scratch\nADD archives/outside-hard.tar /x/\n"),

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::judge::Feature;
+
 /// The named context that is a folder: the same files as the main one.
 pub const FOLDER: &str = "morefiles";
 
@@ -64,31 +66,17 @@ pub struct Row {
     pub instruction: &'static str,
     pub flags: &'static str,
     pub from: From,
-    /// How an engine shows that it knows the flags, where not all do.
-    pub probe: Option<Probe>,
-}
-
-/// A Dockerfile that tells engines apart.
-#[derive(Clone, Copy, Debug)]
-pub enum Probe {
-    /// Engines that know the flags build it.
-    Built(&'static str),
-    /// Engines that know the flags refuse it.
-    Refused(&'static str),
+    /// What an engine must know for it, where not all do.
+    pub needs: Option<Feature>,
 }
 
 const fn row(instruction: &'static str, flags: &'static str, from: From) -> Row {
-    Row { instruction, flags, from, probe: None }
+    Row { instruction, flags, from, needs: None }
 }
 
-const fn newer(instruction: &'static str, flags: &'static str, probe: Probe) -> Row {
-    Row { instruction, flags, from: From::Context, probe: Some(probe) }
+const fn newer(instruction: &'static str, flags: &'static str, needs: Feature) -> Row {
+    Row { instruction, flags, from: From::Context, needs: Some(needs) }
 }
-
-const PARENTS: Probe = Probe::Built("FROM scratch\nCOPY --parents a.txt /\n");
-const EXCLUDE: Probe = Probe::Built("FROM scratch\nCOPY --exclude=x a.txt /\n");
-/// Those that do not know letters take what is no number for nothing.
-const SYMBOLIC: Probe = Probe::Refused("FROM scratch\nCOPY --chmod=wrong a.txt /\n");
 
 /// All combinations of an instruction and flags that mean something.
 pub const ROWS: &[Row] = &[
@@ -116,11 +104,11 @@ pub const ROWS: &[Row] = &[
     row("ADD", "--chmod=711", From::Context),
     row("ADD", "--link", From::Context),
     row("ADD", "--link --chown=7:8", From::Context),
-    newer("COPY", "--parents", PARENTS),
-    newer("COPY", "--exclude=*.md", EXCLUDE),
-    newer("COPY", "--chmod=u=rwX,go=rX", SYMBOLIC),
-    newer("ADD", "--exclude=*.md", EXCLUDE),
-    newer("ADD", "--chmod=u=rwX,go=rX", SYMBOLIC),
+    newer("COPY", "--parents", Feature::Parents),
+    newer("COPY", "--exclude=*.md", Feature::Exclude),
+    newer("COPY", "--chmod=u=rwX,go=rX", Feature::SymbolicMode),
+    newer("ADD", "--exclude=*.md", Feature::Exclude),
+    newer("ADD", "--chmod=u=rwX,go=rX", Feature::SymbolicMode),
 ];
 
 impl Row {

@@ -183,7 +183,68 @@ fn archives(root: &Path) {
         &tar_of(&[Entry(b"dir", Regular, "now a file\n", 0o644, 0), Entry(b"a.txt/", Directory, "", 0o711, 3)]),
     );
     write("special.tar", &tar_of(&[Entry(b"pipe", Fifo, "", 0o644, 0), Entry(b"null", Char, "", 0o666, 0)]));
+    write("sparse.tar", &sparse());
+    write("old-sparse.tar", &old_sparse());
     write("base.tar", &base());
+}
+
+/// A file of 5000 bytes with two holes in each form that `tar -S` knows, and one that is a hole.
+fn sparse() -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut add = |path: &str, records: &[(&str, &str)], content: &[u8]| {
+        builder.append_pax_extensions(records.iter().map(|(key, value)| (*key, value.as_bytes()))).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o640);
+        header.set_uid(7);
+        header.set_gid(8);
+        header.set_mtime(1);
+        builder.append_data(&mut header, path, content).unwrap();
+    };
+    let size = ("GNU.sparse.size", "5000");
+    let numbers = ["1000", "4", "4997", "3"];
+    let (place, length) = ("GNU.sparse.offset", "GNU.sparse.numbytes");
+    let blocks = ("GNU.sparse.numblocks", "2");
+    let old = [size, blocks, (place, numbers[0]), (length, numbers[1]), (place, numbers[2]), (length, numbers[3])];
+    add("zero-zero", &old, b"partend");
+    add(
+        "GNUSparseFile.1/zero-one",
+        &[size, blocks, ("GNU.sparse.map", "1000,4,4997,3"), ("GNU.sparse.name", "named/zero-one")],
+        b"partend",
+    );
+    let one = |name: &'static str, size: &'static str| {
+        [("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.name", name), ("GNU.sparse.realsize", size)]
+    };
+    let mut content = b"2\n1000\n4\n4997\n3\n".to_vec();
+    content.resize(512, 0);
+    content.extend(b"partend");
+    add("GNUSparseFile.1/one-zero", &one("named/one-zero", "5000"), &content);
+    let mut content = b"1\n700000\n0\n".to_vec();
+    content.resize(512, 0);
+    add("GNUSparseFile.1/hole", &one("hole", "700000"), &content);
+    builder.into_inner().unwrap()
+}
+
+/// A sparse file in GNU's old form.
+fn old_sparse() -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_path("gnu").unwrap();
+    header.set_entry_type(tar::EntryType::GNUSparse);
+    header.set_mode(0o600);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(1);
+    header.set_size(515);
+    let gnu = header.as_gnu_mut().unwrap();
+    gnu.set_real_size(5123);
+    for (part, (place, length)) in gnu.sparse.iter_mut().zip([(1024, 512), (5120, 3)]) {
+        part.set_offset(place);
+        part.set_length(length);
+    }
+    header.set_cksum();
+    builder.append(&header, &[7; 515][..]).unwrap();
+    builder.into_inner().unwrap()
 }
 
 /// What the bases of the cases hold.

@@ -9,8 +9,22 @@ use serde_json::Value;
 
 /// What an image is, in a form that can be compared.
 pub struct Image {
-    files: BTreeMap<String, String>,
-    config: BTreeMap<String, Value>,
+    /// What stands at each path, in words.
+    pub files: BTreeMap<String, String>,
+    /// The part of the configuration that must be equal.
+    pub config: BTreeMap<String, Value>,
+}
+
+/// What the two builders made of one path or field; nothing where it is not there.
+pub struct Difference<'a> {
+    /// `file` or `field`.
+    pub what: &'a str,
+    /// The path, or the name of the field.
+    pub name: &'a str,
+    /// What we made.
+    pub ours: Option<String>,
+    /// What BuildKit made.
+    pub theirs: Option<String>,
 }
 
 fn blob(stores: &[&PathBuf], digest: &str) -> Vec<u8> {
@@ -131,21 +145,27 @@ fn remove_below(files: &mut BTreeMap<String, String>, folder: &str) {
     files.retain(|path, _| !path.starts_with(&prefix));
 }
 
-/// The differences, a line each.
-pub fn compare(ours: &Image, theirs: &Image) -> Vec<String> {
-    let mut found = differing("file", &ours.files, &theirs.files);
-    found.extend(differing("field", &ours.config, &theirs.config));
+/// The differences, a line each, but for those that are `named`.
+pub fn compare(ours: &Image, theirs: &Image, named: impl Fn(&Difference<'_>) -> bool) -> Vec<String> {
+    let mut found = differing("file", &ours.files, &theirs.files, &named);
+    found.extend(differing("field", &ours.config, &theirs.config, &named));
     found
 }
 
-fn differing<V: PartialEq + std::fmt::Debug>(
+fn differing<V: PartialEq + ToString>(
     what: &str,
     ours: &BTreeMap<String, V>,
     theirs: &BTreeMap<String, V>,
+    named: &impl Fn(&Difference<'_>) -> bool,
 ) -> Vec<String> {
     let names: std::collections::BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
     let unequal = names.into_iter().filter(|name| ours.get(*name) != theirs.get(*name));
-    unequal
-        .map(|name| format!("{what} {name}\n    ours     {:?}\n    BuildKit {:?}", ours.get(name), theirs.get(name)))
+    let text = |side: &BTreeMap<String, V>, name: &str| side.get(name).map(ToString::to_string);
+    let differences = unequal.map(|name| Difference { what, name, ours: text(ours, name), theirs: text(theirs, name) });
+    differences
+        .filter(|difference| !named(difference))
+        .map(|Difference { what, name, ours, theirs }| {
+            format!("{what} {name}\n    ours     {ours:?}\n    BuildKit {theirs:?}")
+        })
         .collect()
 }

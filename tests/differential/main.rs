@@ -11,6 +11,7 @@
 //! | `ORCHESTRATE_DIFFERENTIAL_MUTATIONS` | how many changes; 10 of each class at least |
 //! | `ORCHESTRATE_DIFFERENTIAL_SEED` | other changes than the usual ones |
 //! | `ORCHESTRATE_DIFFERENTIAL_CLASS` | changes of this class alone |
+//! | `ORCHESTRATE_TEST_SHARE` | the part of the changes that this run makes, such as `1/2`: two engines share them |
 //! | `ORCHESTRATE_DIFFERENTIAL_IGNORED` | how many ignore files the docker command is asked about |
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -19,6 +20,8 @@ mod case;
 mod context;
 mod dice;
 mod ignored;
+#[path = "../support/judge.rs"]
+mod judge;
 mod keys;
 mod mutations;
 mod pair;

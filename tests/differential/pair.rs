@@ -11,6 +11,7 @@ use orchestrate::workspace::Snapshot;
 
 use crate::case::Case;
 use crate::dice::Dice;
+use crate::judge::ONLY_UTF8;
 use crate::keys::{Bug, planned};
 use crate::mutations::Class;
 use crate::shapes::Shape;
@@ -25,6 +26,8 @@ pub enum Verdict {
     Unchanged,
     /// Both refuse what came of the change.
     Refused,
+    /// This engine takes no such name in a context, though BuildKit does.
+    Unjudged,
     /// The key is another one, and the build fails over what it made itself.
     Fails,
     /// BuildKit does something else and the key is the same: the defect that must not be.
@@ -205,6 +208,9 @@ fn differing(before: &Fingerprint, after: &Fingerprint) -> Vec<String> {
 fn compare(keys: (&Result<Key, String>, &Result<Key, String>), truth: (&Outcome, &Outcome)) -> Verdict {
     let Ok(before) = keys.0 else { return Verdict::Overstrict };
     let Outcome::Built { digest: first, .. } = truth.0 else { return Verdict::Missed };
+    if matches!(truth.1, Outcome::Failed { why, .. } if why.contains(ONLY_UTF8)) {
+        return Verdict::Unjudged;
+    }
     match (keys.1, truth.1) {
         (Err(_), Outcome::Failed { .. }) => Verdict::Refused,
         (Err(_), Outcome::Built { .. }) => Verdict::Overstrict,
@@ -226,7 +232,10 @@ fn compare(keys: (&Result<Key, String>, &Result<Key, String>), truth: (&Outcome,
 impl Pair {
     /// Whether somebody should look at it.
     pub fn is_defect(&self) -> bool {
-        !matches!(self.verdict, Verdict::Changed | Verdict::Unchanged | Verdict::Refused | Verdict::Fails)
+        !matches!(
+            self.verdict,
+            Verdict::Changed | Verdict::Unchanged | Verdict::Refused | Verdict::Fails | Verdict::Unjudged
+        )
     }
 
     /// Whether a line of docs/keys.md names this kind of change.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use crate::dice::Dice;
+use crate::judge::Share;
 use crate::keys::Bug;
 use crate::mutations::{self, Class};
 use crate::pair::{Change, Group, Pair, Verdict};
@@ -39,6 +40,9 @@ pub fn jobs(count: usize) -> Vec<Job> {
     for number in jobs.len()..count {
         jobs.push(Job { classes: Vec::new(), number });
     }
+    let share = Share::of_environment();
+    let mut number = 0..;
+    jobs.retain(|_| number.next().is_some_and(|number| share.has(number)));
     jobs
 }
 
@@ -51,9 +55,10 @@ pub fn jobs_of(names: &[&str], count: usize) -> Vec<Job> {
 /// Looks at all of them.
 pub fn run(engine: &Engine, jobs: &[Job], seed: u64, bugs: &[Bug]) -> Vec<Pair> {
     let (shapes, left_out): (Vec<Shape>, Vec<Shape>) =
-        shapes::all().into_iter().partition(|shape| engine.newer || !shape.newer);
+        shapes::all().into_iter().partition(|shape| shape.needs.is_none_or(|needs| engine.knows.contains(&needs)));
     if !left_out.is_empty() {
-        say(&format!("differential test: {} shapes with flags that this engine does not know\n", left_out.len()));
+        let names: Vec<&str> = left_out.iter().map(|shape| shape.name).collect();
+        say(&format!("differential test: shapes with flags that this engine does not know: {}\n", names.join(", ")));
     }
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().canonicalize().unwrap();
@@ -181,7 +186,10 @@ impl Figures {
             verdicts,
             on_purpose,
             pairs: pairs.len(),
-            rare: classes.into_iter().filter(|(_, count)| *count < PER_CLASS).collect(),
+            rare: classes
+                .into_iter()
+                .filter(|(_, count)| *count < PER_CLASS / Share::of_environment().parts())
+                .collect(),
             shapes: shapes.len(),
             seconds: start.elapsed().as_secs(),
         }

@@ -1,7 +1,9 @@
 //! BuildKit's own answer: what a build of the whole context gives, and which of its steps ran.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::case::{Base, Case};
 use crate::context;
+use crate::judge::Feature;
 use crate::keys::Outside;
 
 /// How often a build is tried that a busy engine gives up.
@@ -59,8 +62,8 @@ pub struct Engine {
     buildkit: Buildkit,
     store: ContentStore,
     bases: BTreeMap<Base, (Digest, BaseConfig)>,
-    /// Whether the front end takes `--exclude` and `--parents`.
-    pub newer: bool,
+    /// What the front end knows of what not all know.
+    pub knows: BTreeSet<Feature>,
     _folder: tempfile::TempDir,
 }
 
@@ -72,9 +75,11 @@ impl Engine {
         let buildkit = runtime.block_on(Buildkit::connect(address, Arc::new(Anonymous))).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let store = ContentStore::new(folder.path().join("store"));
-        let mut engine = Self { runtime, buildkit, store, bases: BTreeMap::new(), newer: false, _folder: folder };
+        let mut engine =
+            Self { runtime, buildkit, store, bases: BTreeMap::new(), knows: BTreeSet::new(), _folder: folder };
         engine.make_bases();
-        engine.newer = engine.takes("COPY --exclude=x --parents . /\n");
+        let features = [Feature::Exclude, Feature::Parents, Feature::AnyName];
+        engine.knows = features.into_iter().filter(|feature| engine.has(*feature)).collect();
         engine
     }
 
@@ -113,12 +118,15 @@ impl Engine {
         }
     }
 
-    fn takes(&self, step: &str) -> bool {
+    fn has(&self, feature: Feature) -> bool {
+        let probe = feature.probe();
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("x"), "x").unwrap();
+        if feature == Feature::AnyName {
+            fs::write(folder.path().join(OsStr::from_bytes(b"\xff")), "").unwrap();
+        }
         let context = context::named(&Case::new(folder.path(), String::new()), ".");
-        let text = format!("FROM scratch\n{step}");
-        matches!(self.build(request("probe", Source::new("Dockerfile", text), context)), Outcome::Built { .. })
+        let built = self.build(request("probe", Source::new("Dockerfile", probe.dockerfile()), context));
+        probe.answer(matches!(built, Outcome::Built { .. }))
     }
 
     fn config(&self, digest: Digest) -> ImageConfig {
@@ -283,6 +291,7 @@ fn request(image: &str, dockerfile: Source, context: Snapshot) -> Request {
         secrets: BTreeMap::new(),
         masks: orchestrate::exec::buildkit::Masks::default(),
         ssh: BTreeMap::new(),
+        entitlements: std::collections::BTreeSet::new(),
         cache_from: Vec::new(),
         cache_to: Vec::new(),
         no_cache: false,

@@ -109,6 +109,7 @@ fn outcome(text: &str) -> String {
     let ids = |ids: &BTreeMap<String, bool>| if ids.is_empty() { String::new() } else { format!("{ids:?}") };
     say("secrets", ids(&analysis.secrets));
     say("ssh", ids(&analysis.ssh));
+    say("needs", analysis.entitlements.keys().cloned().collect::<Vec<_>>().join(" "));
     say("buildkit", analysis.first_run.as_ref().map(|(what, place)| format!("{what} {place}")).unwrap_or_default());
     say(
         "warns",

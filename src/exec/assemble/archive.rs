@@ -11,6 +11,7 @@ use super::error::{AssembleError, Fault};
 use super::files::Files;
 use super::node::{Attributes, Device, FileNode, Identity, Meta, Node, NodeKind, PackWriter};
 use super::owner::Owner;
+use super::sparse::Whole;
 use crate::path::RelPath;
 use crate::problem::Code;
 
@@ -41,22 +42,23 @@ fn is_archive(file: &FileNode) -> Result<bool, Fault> {
     Ok(matches!(entries.next(), Some(Ok(_))))
 }
 
-/// Unpacks `file` at `destination` if it is an archive, and says whether it is. Folders on the way are `around`'s.
+/// Unpacks `file` at `destination` if it is an archive, and says whether it is. With an `owner`, all that it holds and the folders on
+/// the way to the destination are that one's (since BuildKit 0.23); folders that no entry describes are root's.
 pub(super) fn unpack(
     into: &mut Files,
     file: &FileNode,
     destination: &[u8],
-    around: Option<Owner>,
+    owner: Option<Owner>,
 ) -> Result<bool, Fault> {
     if !is_archive(file)? {
         return Ok(false);
     }
     let folder = into.resolve(&RelPath::root(), destination)?;
-    into.make_folders(&folder, around)?;
+    into.make_folders(&folder, (owner, None))?;
     let mut pack = PackWriter::new()?;
     let mut archive = tar::Archive::new(decompressed(file.open()?).map_err(broken)?);
     for entry in archive.entries().map_err(broken)? {
-        unpack_entry(into, &folder, &mut entry.map_err(broken)?, &mut pack)?;
+        unpack_entry(into, &folder, &mut entry.map_err(broken)?, owner, &mut pack)?;
     }
     // The reader of a context finds at its end whether the bytes were the hashed ones; what follows the tar is not our business.
     if io::copy(&mut archive.into_inner(), &mut io::sink()).is_err() {
@@ -78,33 +80,42 @@ fn unpack_entry<R: Read>(
     into: &mut Files,
     folder: &RelPath,
     entry: &mut tar::Entry<'_, R>,
+    owner: Option<Owner>,
     pack: &mut PackWriter,
 ) -> Result<(), Fault> {
     let kind = entry.header().entry_type();
     if matches!(kind, tar::EntryType::XGlobalHeader) {
         return Ok(());
     }
-    let clean = crate::pattern::clean(&[b"/", &*entry.path_bytes()].concat());
+    let (name, mut entry) = Whole::of(entry).map_err(broken)?;
+    let clean = crate::pattern::clean(&[b"/", &*name].concat());
     let Some(path) = RelPath::new(&clean[1..]).filter(|path| !path.is_root()) else { return Ok(()) };
     let parent = reach(into, folder, &path.parent().unwrap_or_default())?;
     let place = parent.join(path.name());
-    let attributes = attributes(entry).map_err(broken)?;
-    let meta = meta(entry).map_err(broken)?;
+    let attributes = attributes(entry.entry()).map_err(broken)?;
+    let mut meta = meta(entry.entry()).map_err(broken)?;
+    if let Some(Owner { uid, gid }) = owner {
+        meta = Meta { uid, gid, ..meta };
+    }
     let node = |kind| Node { kind, meta, attributes };
     let new = match kind {
         tar::EntryType::Directory => node(NodeKind::Folder),
         tar::EntryType::Symlink => {
-            let target = entry.link_name_bytes().unwrap_or_default();
+            let target = entry.entry().link_name_bytes().unwrap_or_default();
             node(NodeKind::Link(Arc::from(&*target)))
         }
         tar::EntryType::Link => {
-            let target = entry.link_name_bytes().unwrap_or_default().into_owned();
+            let target = entry.entry().link_name_bytes().unwrap_or_default().into_owned();
             hard_link(into, folder, &place, &target)?
         }
         tar::EntryType::Char | tar::EntryType::Block | tar::EntryType::Fifo => {
-            node(NodeKind::Device(device(entry.header()).map_err(broken)?))
+            node(NodeKind::Device(device(entry.entry().header()).map_err(broken)?))
         }
-        _ => node(NodeKind::File(pack.add(entry).map_err(broken)?)),
+        tar::EntryType::GNUSparse => {
+            let message = format!("the archive cannot be unpacked: `{path}` is a sparse file of GNU's old form");
+            return Err(Fault::new(Code::BadArchive, message).help("write the archive with `tar --format=pax`"));
+        }
+        _ => node(NodeKind::File(pack.add(&mut entry).map_err(broken)?)),
     };
     if into.get(&place).is_some_and(|old| !(old.is_folder() && new.is_folder())) {
         into.remove(&place);
@@ -131,7 +142,7 @@ fn reach(into: &mut Files, folder: &RelPath, path: &RelPath) -> Result<RelPath, 
             }
         };
     }
-    into.make_folders(&place, Some(Owner::ROOT))?;
+    into.make_folders(&place, (Some(Owner::ROOT), None))?;
     Ok(place)
 }
 

@@ -15,6 +15,7 @@ use super::error::{AssembleError, Fault};
 use super::files::Files;
 use super::index::{self, Index};
 use super::node::{Content, FileNode, PackWriter};
+use super::sparse::Whole;
 use crate::digest::Digest;
 use crate::oci::{Contents, Descriptor, Manifest, RawManifest, media_type};
 use crate::platform::Platform;
@@ -225,7 +226,9 @@ impl<'a> Layers<'a> {
             let mut archive = tar::Archive::new(self.open(&layer, &place)?);
             for (at, entry) in archive.entries().map_err(wrong)?.enumerate() {
                 let Some(files) = entries.remove(&at) else { continue };
-                let packed = pack.add(&mut entry.map_err(wrong)?).map_err(wrong)?;
+                let mut entry = entry.map_err(wrong)?;
+                let (_, mut whole) = Whole::of(&mut entry).map_err(wrong)?;
+                let packed = pack.add(&mut whole).map_err(wrong)?;
                 for file in files {
                     file.content = packed.content.clone();
                 }

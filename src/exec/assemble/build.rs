@@ -40,6 +40,8 @@ pub struct Request {
     pub target: Option<String>,
     /// Build args, those that are kept out of the key too.
     pub args: BTreeMap<String, String>,
+    /// Those of the args whose values are shown nowhere, so not in the history either.
+    pub sensitive: BTreeSet<String>,
     /// Contexts by name; `""` is the default one.
     pub contexts: BTreeMap<String, ContextSource>,
     /// Labels that are added to those of the Dockerfile, which they overrule.
@@ -196,11 +198,11 @@ impl Builder<'_> {
         }
         .begin();
         let created = self.created();
-        let default = |name: &str, written: &str| match analysis.args.get(name).and_then(|arg| arg.value.clone()) {
-            Some(value) if !self.request.args.contains_key(name) => value,
-            _ => written.to_owned(),
-        };
-        let around = Surroundings { layers: self.layers, created: &created, default: &default };
+        let secrets: Vec<&String> =
+            self.request.sensitive.iter().filter_map(|name| self.request.args.get(name)).collect();
+        let is_hidden =
+            |value: &str| secrets.iter().any(|secret| !secret.is_empty() && value.contains(secret.as_str()));
+        let around = Surroundings { layers: self.layers, created: &created, is_hidden: &is_hidden };
         for step in &stage.steps {
             if self.cancel.is_cancelled() {
                 return Err(AssembleError::Cancelled);

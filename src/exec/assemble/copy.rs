@@ -28,6 +28,15 @@ pub(super) struct Options {
 }
 
 impl Options {
+    /// Owner and permissions of folders that are made for a destination: an octal mode is theirs too (since BuildKit 0.21).
+    const fn around(&self) -> (Option<Owner>, Option<u32>) {
+        let mode = match self.mode {
+            Some(Mode::Octal(mode)) => Some(mode),
+            _ => None,
+        };
+        (self.owner, mode)
+    }
+
     /// What a copy of `node` gets.
     fn meta(&self, node: &Node) -> Meta {
         let mut meta = node.meta;
@@ -79,7 +88,7 @@ pub(super) fn copy(
     }
     let slash = destination.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
     let folder = into.resolve(&RelPath::root(), &destination[..slash])?;
-    into.make_folders(&folder, options.owner)?;
+    into.make_folders(&folder, options.around())?;
     let mut target = into.resolve(&RelPath::root(), destination)?;
     let there = into.get(&target);
     if !node.is_folder() && there.as_ref().is_some_and(Node::is_folder) {
@@ -87,7 +96,7 @@ pub(super) fn copy(
         target = target.join(name.name());
     }
     let around = if node.is_folder() && there.is_none() { Some(target.clone()) } else { target.parent() };
-    into.make_folders(&around.unwrap_or_default(), options.owner)?;
+    into.make_folders(&around.unwrap_or_default(), options.around())?;
     let mut copier = Copier { into, from, options, names: BTreeMap::new() };
     if node.is_folder() {
         if copier.into.get(&target).is_some_and(|node| !node.is_folder()) {

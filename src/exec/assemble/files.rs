@@ -109,22 +109,28 @@ impl Files {
         self.own.insert(path.clone(), None);
     }
 
-    /// Makes the folder `path` and those above it where they are missing: 0755, and `owner`'s or root's. In a folder with the setgid
-    /// bit a new one gets that bit, and its group unless there is an owner, as from the kernel.
+    /// Makes the folder `path` and those above it where they are missing: with the permissions that are given or 0755, and the owner's
+    /// or root's. In a folder with the setgid bit a new one gets that bit, and its group unless there is an owner, as from the kernel.
     ///
     /// Source: Linux, inode(7), `S_ISGID`.
-    pub(super) fn make_folders(&mut self, path: &RelPath, owner: Option<Owner>) -> Result<(), Fault> {
+    pub(super) fn make_folders(
+        &mut self,
+        path: &RelPath,
+        (owner, mode): (Option<Owner>, Option<u32>),
+    ) -> Result<(), Fault> {
         match self.get(path) {
             Some(node) if node.is_folder() => Ok(()),
             Some(_) => Err(Fault::new(Code::BadDestination, format!("`/{path}` is not a folder"))),
             None => {
                 let parent = path.parent().unwrap_or_default();
-                self.make_folders(&parent, owner)?;
+                self.make_folders(&parent, (owner, mode))?;
                 let around = self.get(&parent).map_or(Meta::FOLDER, |node| node.meta);
                 let inherited = around.mode & SETGID;
                 let gid = if inherited == 0 { 0 } else { around.gid };
                 let Owner { uid, gid } = owner.unwrap_or(Owner { uid: 0, gid });
-                let meta = Meta { mode: Meta::FOLDER.mode | inherited, uid, gid };
+                // The kernel takes no other bits for a new folder.
+                let mode = mode.map_or(Meta::FOLDER.mode, |mode| mode & 0o777);
+                let meta = Meta { mode: mode | inherited, uid, gid };
                 self.own.insert(path.clone(), Some(Node::folder(meta)));
                 Ok(())
             }

@@ -10,6 +10,7 @@ use super::error::Fault;
 use super::files::Files;
 use super::node::{Content, Device, FileNode, Identity, Meta, Node, NodeKind};
 use super::owner::Owner;
+use super::sparse::Whole;
 use crate::digest::{ContentHash, Digest};
 use crate::path::RelPath;
 
@@ -22,7 +23,7 @@ pub(super) struct Index {
 }
 
 /// The present form of an index.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
@@ -55,9 +56,11 @@ impl Index {
         let mut entries = Vec::new();
         for (at, entry) in archive.entries()?.enumerate() {
             let mut entry = entry?;
-            let Some(path) = crate::pattern::inside(&entry.path_bytes()) else { continue };
-            let attributes = archive::attributes(&mut entry)?.to_vec();
-            let Meta { mode, uid, gid } = archive::meta(&entry)?;
+            let (name, mut whole) = Whole::of(&mut entry)?;
+            let entry = whole.entry();
+            let Some(path) = crate::pattern::inside(&name) else { continue };
+            let attributes = archive::attributes(entry)?.to_vec();
+            let Meta { mode, uid, gid } = archive::meta(entry)?;
             let link = || entry.link_name_bytes().unwrap_or_default().into_owned();
             let kind = match entry.header().entry_type() {
                 tar::EntryType::XGlobalHeader => continue,
@@ -70,7 +73,7 @@ impl Index {
                 }
                 _ => {
                     let mut hasher = blake3::Hasher::new();
-                    let size = std::io::copy(&mut entry, &mut hasher)?;
+                    let size = std::io::copy(&mut whole, &mut hasher)?;
                     Kind::File { hash: ContentHash::from_bytes(*hasher.finalize().as_bytes()), size }
                 }
             };
@@ -117,7 +120,7 @@ impl Index {
                         files.put(first, node.clone());
                     }
                     let folder = parent(files, &entry.path)?;
-                    files.make_folders(&folder, Some(Owner::ROOT))?;
+                    files.make_folders(&folder, (Some(Owner::ROOT), None))?;
                     files.put(folder.join(entry.path.name()), node);
                     continue;
                 }
@@ -127,7 +130,7 @@ impl Index {
                 continue;
             }
             let folder = parent(files, &entry.path)?;
-            files.make_folders(&folder, Some(Owner::ROOT))?;
+            files.make_folders(&folder, (Some(Owner::ROOT), None))?;
             files.put(folder.join(entry.path.name()), node);
         }
         Ok(())
@@ -137,4 +140,27 @@ impl Index {
 /// Where the folder of an entry is: links on the way are followed.
 fn parent(files: &Files, path: &RelPath) -> Result<RelPath, Fault> {
     files.resolve(&RelPath::root(), path.parent().unwrap_or_default().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sparse_file_of_a_layer_is_whole() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let records: [(&str, &[u8]); 3] =
+            [("GNU.sparse.size", b"9"), ("GNU.sparse.map", b"5,4"), ("GNU.sparse.name", b"usr/file")];
+        builder.append_pax_extensions(records).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(4);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, "GNUSparseFile.1/file", &b"part"[..]).unwrap();
+        let index = Index::read(Box::new(std::io::Cursor::new(builder.into_inner().unwrap()))).unwrap();
+        let [Entry { path, kind: Kind::File { hash, size }, .. }] = index.entries.as_slice() else {
+            panic!("{index:?}")
+        };
+        assert_eq!((path.as_bytes(), *size), (&b"usr/file"[..], 9));
+        assert_eq!(*hash, ContentHash::from_bytes(*blake3::hash(b"\0\0\0\0\0part").as_bytes()));
+    }
 }

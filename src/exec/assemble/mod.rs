@@ -29,6 +29,7 @@ mod mode;
 mod node;
 mod owner;
 mod settings;
+mod sparse;
 mod stage;
 
 pub use archive::decompressed;
@@ -36,6 +37,7 @@ pub use base::{BaseSource, Place};
 pub use build::{Built, ContextSource, Request, assemble};
 pub use cache::Cache;
 pub use error::AssembleError;
+pub use sparse::Whole;
 
 #[cfg(test)]
 mod tests;

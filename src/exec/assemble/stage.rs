@@ -62,8 +62,8 @@ pub(super) struct Surroundings<'a> {
     pub layers: &'a Layers<'a>,
     /// The time of all that is made, RFC 3339.
     pub created: &'a str,
-    /// The default of an arg as the history shows it, from its name and the default as written.
-    pub default: &'a dyn Fn(&str, &str) -> String,
+    /// Whether a value is not shown in the history.
+    pub is_hidden: &'a dyn Fn(&str) -> bool,
 }
 
 impl Stage {
@@ -125,10 +125,10 @@ impl Stage {
     fn setting(&mut self, instruction: &Instruction, around: &Surroundings<'_>) -> Result<String, Fault> {
         Ok(match &instruction.kind {
             Kind::Arg(args) => {
-                // Defaults alone: a value that is passed is nobody's business who reads the history.
-                let texts = args.iter().map(|arg| match &arg.default {
-                    Some(default) => format!("{}={}", arg.name.text, (around.default)(&arg.name.text, &default.text)),
-                    None => arg.name.text.clone(),
+                // As since BuildKit 0.14: effective values. Sensitive ones are nobody's business who reads the history.
+                let texts = args.iter().map(|arg| match arg.default.as_ref().map(|value| value.text.as_str()) {
+                    Some(value) if !(around.is_hidden)(value) => format!("{}={value}", arg.name.text),
+                    _ => arg.name.text.clone(),
                 });
                 format!("ARG {}", texts.collect::<Vec<_>>().join(" "))
             }
@@ -159,9 +159,9 @@ impl Stage {
                 for word in words.iter().flat_map(|word| word.text.split_whitespace()) {
                     ports.extend(settings::ports(word)?);
                 }
-                let texts: Vec<String> = ports.keys().map(|port| format!("{port}:{{}}")).collect();
+                let texts: Vec<String> = ports.keys().cloned().collect();
                 self.image.config.exposed_ports.extend(ports);
-                format!("EXPOSE map[{}]", texts.join(" "))
+                format!("EXPOSE [{}]", texts.join(" "))
             }
             Kind::Volume(words) => {
                 let volumes: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
@@ -226,7 +226,7 @@ impl Stage {
             user => Some(self.owner(user, Some(&below), around)?),
         };
         let place = files.resolve(&RelPath::root(), &folder)?;
-        files.make_folders(&place, owner)?;
+        files.make_folders(&place, (owner, None))?;
         let layer = Layer::of(&files);
         self.commit(Ground::Read(Arc::new(files)), layer, what, around);
         Ok(())
@@ -286,11 +286,16 @@ impl Stage {
         let ground = if link { Ground::Linked(Arc::new(self.ground.clone()), files) } else { Ground::Read(files) };
         let words = transfer.sources.iter().map(|word| word.text.clone());
         let words = words.chain(instruction.heredocs.iter().map(|doc| format!("<<{}", doc.name)));
+        let parents = instruction.is_on("parents").then(|| "--parents".to_owned());
         let flags = ["chown", "chmod"].map(|name| {
             instruction.flag(name).map(|flag| format!("--{name}={}", flag.value.as_deref().unwrap_or_default()))
         });
-        let words: Vec<String> =
-            flags.into_iter().flatten().chain(words).chain([transfer.destination.text.clone()]).collect();
+        let words: Vec<String> = parents
+            .into_iter()
+            .chain(flags.into_iter().flatten())
+            .chain(words)
+            .chain([transfer.destination.text.clone()])
+            .collect();
         let what = format!("{} {} # buildkit", if is_add { "ADD" } else { "COPY" }, words.join(" "));
         self.commit(ground, layer, what, around);
         Ok(())

@@ -1,6 +1,6 @@
 //! The builder as a whole, without any other builder: determinism, bases, flags that old engines do not know, refusals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -71,6 +71,7 @@ impl Bench {
             dockerfile: Source::new("Dockerfile", dockerfile),
             target: None,
             args: BTreeMap::new(),
+            sensitive: BTreeSet::new(),
             contexts: BTreeMap::from([(String::new(), ContextSource::Snapshot(self.snapshot.clone()))]),
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),

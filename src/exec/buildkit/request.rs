@@ -1,6 +1,6 @@
 //! What is to be built, and what came of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub struct Request {
     pub masks: Masks,
     /// SSH agents by id: `default` is the agent of `SSH_AUTH_SOCK`, everything else the path of an agent's socket.
     pub ssh: BTreeMap<String, String>,
+    /// What steps may do beyond the usual, in BuildKit's words; the builder must allow it too.
+    pub entitlements: BTreeSet<String>,
     /// Build caches to read: `type=...,key=value`, or a reference.
     pub cache_from: Vec<String>,
     /// Build caches to write, in the same form.

@@ -51,6 +51,7 @@ pub(super) fn solve_request(
             exports: request.cache_to.iter().map(|text| cache_entry(text)).collect::<Result<_, _>>()?,
             ..api::CacheOptions::default()
         }),
+        entitlements: request.entitlements.iter().cloned().collect(),
         // Not kept among BuildKit's past builds, which takes it a tenth of a build with small layers.
         internal: true,
         ..api::SolveRequest::default()
@@ -197,6 +198,7 @@ mod tests {
             secrets: Default::default(),
             masks: Default::default(),
             ssh: Default::default(),
+            entitlements: Default::default(),
             cache_from: Vec::new(),
             cache_to: Vec::new(),
             no_cache: false,

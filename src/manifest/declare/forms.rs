@@ -19,6 +19,9 @@ pub struct Glob;
 /// A length of time: `90s`, `10m`, `1h30m`, `7d`, `2w`.
 pub struct DurationText;
 
+/// What a build may ask of its builder beyond the usual: `network.host`, `security.insecure`, `device`, `device=NAME`.
+pub struct EntitlementText;
+
 /// The version of this format; the only one so far is 1.
 pub struct Version;
 
@@ -59,6 +62,16 @@ inline_schema!(
     DurationText,
     "Duration",
     json_schema!({ "type": "string", "pattern": r"^([0-9]+(ms|s|m|h|d|w))+$|\{\{", "examples": ["90s", "10m", "7d"] })
+);
+
+inline_schema!(
+    EntitlementText,
+    "Entitlement",
+    json_schema!({
+        "type": "string",
+        "pattern": r"^(network\.host|security\.insecure|device(=.+)?)$|\{\{",
+        "examples": ["network.host", "security.insecure", "device"]
+    })
 );
 
 impl<T: JsonSchema> JsonSchema for OneOrMany<T> {

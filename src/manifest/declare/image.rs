@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 
 use super::deploy::DeployDecl;
-use super::forms::{DurationText, Glob, OneOrMany, Path, Scalar, Template};
+use super::forms::{DurationText, EntitlementText, Glob, OneOrMany, Path, Scalar, Template};
 use super::matrix::MatrixDecl;
 use super::push::PushDecl;
 
@@ -59,6 +59,10 @@ pub struct ImageDecl {
     /// SSH agents or keys by id. A list of ids uses the agent.
     #[serde(default)]
     pub ssh: Option<SshForm>,
+    /// What steps of the build may do beyond the usual: `network.host` for `RUN --network=host`, `security.insecure` for
+    /// `RUN --security=insecure`, `device` or `device=NAME` for `RUN --device`. The builder must allow it too.
+    #[serde(default)]
+    pub allow: OneOrMany<EntitlementText>,
     /// What narrows or extends the files that count.
     #[serde(default)]
     pub inputs: Option<Template<InputsDecl>>,

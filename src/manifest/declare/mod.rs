@@ -29,7 +29,7 @@ use schemars::JsonSchema;
 pub use deploy::{
     AgentCoreDecl, AgentCoreForm, CreateFunctionDecl, CreateFunctionForm, DeployDecl, LambdaDecl, LambdaForm,
 };
-pub use forms::{DurationText, Glob, OneOrMany, Path, Scalar, Template, Value, Version};
+pub use forms::{DurationText, EntitlementText, Glob, OneOrMany, Path, Scalar, Template, Value, Version};
 pub use image::{
     ArgDecl, ArgForm, CacheDecl, CommandForm, ContextDecl, ContextForm, ContextPartDecl, ContextPartForm,
     GeneratedDecl, GoDecl, GoForm, ImageDecl, ImageReference, InputsDecl, LabelDecl, LabelForm, NamedContextForm,

@@ -1,6 +1,6 @@
 //! What an image is built from, and the rest of its keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::image::{Draft, named};
@@ -61,6 +61,7 @@ pub(super) fn image(
         annotations: read::text_map(rest.get("annotations")),
         secrets: secrets(rest.get("secrets"), renderer),
         ssh: ssh(rest.get("ssh")),
+        allow: allow(rest.get("allow"), renderer),
         inputs: inputs(rest.get("inputs"), renderer),
         modes: read::word(rest.get("modes"), &[("exact", Modes::Exact)]),
         generated: generated(rest.get("generated"), renderer),
@@ -234,6 +235,21 @@ fn ssh(node: Option<&Node>) -> BTreeMap<String, String> {
         Some(node) if node.mapping().is_some() => read::text_map(Some(node)),
         node => read::texts(node).into_iter().map(|id| (id.value, "default".to_owned())).collect(),
     }
+}
+
+fn allow(node: Option<&Node>, renderer: &mut Renderer) -> BTreeSet<String> {
+    let mut allowed = BTreeSet::new();
+    for item in node.map(Node::items).unwrap_or_default() {
+        let Some(text) = item.text().filter(|text| !text.is_empty()) else { continue };
+        let device = text.strip_prefix("device=").is_some_and(|name| !name.is_empty());
+        if !device && !["network.host", "security.insecure", "device"].contains(&text) {
+            let help = "`network.host`, `security.insecure`, `device` or `device=NAME`";
+            read::invalid(item, &format!("`{text}` is nothing that a build can be allowed"), Some(help), renderer);
+            continue;
+        }
+        allowed.insert(text.to_owned());
+    }
+    allowed
 }
 
 fn inputs(node: Option<&Node>, renderer: &mut Renderer) -> Inputs {

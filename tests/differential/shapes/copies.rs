@@ -1,6 +1,7 @@
 //! COPY and ADD: what they name, and their flags.
 
 use super::{Shape, newer, shape, tree, with};
+use crate::judge::Feature::{AnyName, Exclude, Parents};
 
 pub(super) const SHAPES: &[Shape] = &[
     shape("copy a file", |case| with(case, "FROM scratch\nCOPY main.txt /\n")),
@@ -45,7 +46,7 @@ pub(super) const SHAPES: &[Shape] = &[
         );
     }),
     shape("add a document", |case| with(case, "FROM scratch\nADD --chmod=755 <<-EOF /run.sh\n\techo SALT\n\tEOF\n")),
-    shape("copy names that are no text", |case| {
+    newer(AnyName, "copy names that are no text", |case| {
         tree(case);
         let name = std::os::unix::ffi::OsStringExt::from_vec(b"app/src/\xff\xfe.txt".to_vec());
         let name: std::ffi::OsString = name;
@@ -75,15 +76,17 @@ pub(super) const SHAPES: &[Shape] = &[
         case.spec.parts = vec![part("app/src", "code"), part("shared", "shared"), part("app/main.txt", "main.txt")];
         case.dockerfile("FROM scratch\nCOPY code /code\nCOPY main.txt shared/common.txt /\n");
     }),
-    newer("copy with exclude", |case| {
+    newer(Exclude, "copy with exclude", |case| {
         with(case, "FROM scratch\nCOPY --exclude=*.txt --exclude=deep/t* src lib /x/\n");
     }),
-    newer("copy all with exclude", |case| {
+    newer(Exclude, "copy all with exclude", |case| {
         with(case, "FROM scratch\nCOPY --exclude=**/node_modules --exclude=docs . /x/\n");
     }),
-    newer("add with exclude", |case| with(case, "FROM scratch\nADD --exclude=one.txt src lib /x/\n")),
-    newer("copy with parents", |case| with(case, "FROM scratch\nCOPY --parents src/deep/three.txt lib/*.js /x/\n")),
-    newer("copy with parents and a pivot", |case| {
+    newer(Exclude, "add with exclude", |case| with(case, "FROM scratch\nADD --exclude=one.txt src lib /x/\n")),
+    newer(Parents, "copy with parents", |case| {
+        with(case, "FROM scratch\nCOPY --parents src/deep/three.txt lib/*.js /x/\n");
+    }),
+    newer(Parents, "copy with parents and a pivot", |case| {
         with(case, "FROM scratch\nCOPY --parents ./src/./deep ./**/*.md /x/\n");
     }),
 ];

@@ -7,6 +7,7 @@ mod scopes;
 mod stages;
 
 use crate::case::Case;
+use crate::judge::Feature;
 
 /// A project to be changed.
 #[derive(Clone, Copy)]
@@ -17,20 +18,20 @@ pub struct Shape {
     pub make: fn(&mut Case),
     /// Whether steps run, which takes longer.
     pub runs: bool,
-    /// Whether only newer front ends take it.
-    pub newer: bool,
+    /// What an engine must know for it, where not all do.
+    pub needs: Option<Feature>,
 }
 
 const fn shape(name: &'static str, make: fn(&mut Case)) -> Shape {
-    Shape { name, make, runs: false, newer: false }
+    Shape { name, make, runs: false, needs: None }
 }
 
 const fn runs(name: &'static str, make: fn(&mut Case)) -> Shape {
     Shape { runs: true, ..shape(name, make) }
 }
 
-const fn newer(name: &'static str, make: fn(&mut Case)) -> Shape {
-    Shape { newer: true, ..shape(name, make) }
+const fn newer(needs: Feature, name: &'static str, make: fn(&mut Case)) -> Shape {
+    Shape { needs: Some(needs), ..shape(name, make) }
 }
 
 /// All of them.

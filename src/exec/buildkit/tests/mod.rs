@@ -46,6 +46,7 @@ fn request(context: Snapshot) -> Request {
         secrets: Default::default(),
         masks: Default::default(),
         ssh: Default::default(),
+        entitlements: Default::default(),
         cache_from: Vec::new(),
         cache_to: Vec::new(),
         no_cache: false,
