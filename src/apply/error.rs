@@ -6,6 +6,7 @@ use crate::exec::assemble::AssembleError;
 use crate::exec::buildkit::BuildError;
 use crate::functions::FunctionError;
 use crate::name::ImageName;
+use crate::plan::Standing;
 use crate::problem::Source;
 use crate::registry;
 use crate::workspace;
@@ -74,16 +75,13 @@ pub enum ApplyError {
         /// What is there.
         found: String,
     },
-    /// History does not tell whether a tag would go backward.
-    #[error(
-        "the tag {reference} was moved by commit {}, and history does not tell whether that is older than this one; it was left alone\nhelp: fetch the whole history (`fetch-depth: 0`), or use --allow-older",
-        &.commit[..commit.len().min(7)]
-    )]
+    /// A tag may go backward, or is of a branch that this one may not take it from.
+    #[error("the tag {reference} was moved by commit {}, {standing}; it was not moved\nhelp: {}", short(&.standing.mover.commit), standing.help())]
     Unordered {
         /// Repository and tag.
         reference: String,
-        /// The commit that moved it.
-        commit: String,
+        /// Who moved it, and why it may not be moved.
+        standing: Box<Standing>,
     },
     /// Another run published another image under the same key while this one went on.
     #[error(
@@ -148,16 +146,13 @@ pub enum ApplyError {
         /// What it runs.
         found: String,
     },
-    /// History does not tell whether a function would go backward.
-    #[error(
-        "what {function} runs was deployed by commit {}, and history does not tell whether that is older than this one; it was left alone\nhelp: fetch the whole history (`fetch-depth: 0`), or use --allow-older",
-        &.commit[..commit.len().min(7)]
-    )]
+    /// A function may go backward, or is of a branch that this one may not deploy over.
+    #[error("what {function} runs was deployed by commit {}, {standing}; it was left alone\nhelp: {}", short(&.standing.mover.commit), standing.help())]
     FunctionUnordered {
         /// The function.
         function: String,
-        /// The commit.
-        commit: String,
+        /// Who deployed, and why nobody may deploy over it.
+        standing: Box<Standing>,
     },
     /// The run was interrupted.
     #[error("interrupted")]
@@ -165,6 +160,11 @@ pub enum ApplyError {
     /// Something that the plan relies on is not there any more.
     #[error("{0}")]
     Gone(String),
+}
+
+/// The first digits of a commit.
+fn short(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
 }
 
 impl ApplyError {

@@ -9,17 +9,17 @@ use futures::StreamExt as _;
 use super::build::MadeImages;
 use super::error::ApplyError;
 use super::make::Shared;
+use super::tags::{noted as note_of, ordered};
 use crate::digest::Digest;
 use crate::event::{FunctionOutcome, FunctionReceipt, Kind};
 use crate::functions::{Deployed, FunctionError, Look, Order};
 use crate::name::ImageName;
 use crate::oci::{Contents, DescriptorPlatform, RawManifest};
 use crate::plan::{
-    Function, FunctionAction, FunctionReason, Mover, Observation, Step, misfit, platform_for, unfit_parts,
+    Course, Function, FunctionAction, FunctionReason, Mover, Observation, Step, Why, misfit, platform_for, unfit_parts,
 };
 use crate::project::Runner;
-use crate::registry::{By, MoveNote, Repository};
-use crate::workspace::Age;
+use crate::registry::{By, Repository};
 
 /// How many functions are worked on at once: each asks its service about once a second while it waits.
 const AT_ONCE: usize = 8;
@@ -195,7 +195,8 @@ async fn announce<'a>(shared: &Shared, pending: &'a [Pending<'_>]) -> BTreeMap<(
         noted.entry(key).or_insert_with(|| (one, Vec::new())).1.push(one.function.id().note());
     }
     let written = futures::stream::iter(noted.into_iter().map(|(key, (one, tags))| async move {
-        let note = MoveNote { tags, commit: commit.id.clone(), time: commit.time };
+        let mut note = note_of(commit, tags);
+        note.over.clone_from(&one.function.over);
         let attached = one.repository.attach_move(&one.raw.descriptor(), &note).await;
         let what = format!("noting who deploys from {}", one.order.repository);
         attached.err().map(|error| (key, ApplyError::registry(what)(error).to_string()))
@@ -282,12 +283,13 @@ async fn deploy_one(shared: &Shared, pending: &Pending<'_>) -> Result<Turn, Appl
         let from = look.facts().and_then(|facts| facts.digest);
         match judge(shared, pending, &look).await? {
             Verdict::Right => return Ok(Turn::stays(FunctionOutcome::Kept, from)),
-            Verdict::Left(mover) => {
+            Verdict::Left(mover, because) => {
                 shared.events.send(Kind::FunctionLeft {
                     function: pending.function.function.clone(),
                     region: pending.function.region.clone(),
                     account: pending.function.account.clone(),
                     commit: mover.commit,
+                    because,
                 });
                 return Ok(Turn::stays(FunctionOutcome::Left, from));
             }
@@ -320,7 +322,7 @@ enum Verdict {
     /// It runs what it should.
     Right,
     /// A newer commit deployed to it.
-    Left(Mover),
+    Left(Mover, Option<Why>),
     /// It is given its image.
     Deploy,
 }
@@ -354,19 +356,24 @@ async fn judge(shared: &Shared, pending: &Pending<'_>, look: &Look) -> Result<Ve
         return if as_planned { Ok(Verdict::Deploy) } else { Err(changed()) };
     };
     let what = format!("asking who deployed to {}", function.id());
-    let notes = pending.repository.moves_of(standing, &function.id().note()).await;
-    let notes = notes.map_err(ApplyError::registry(what))?;
-    for note in &notes {
-        let (history, commit) = (Arc::clone(&shared.work.history), note.commit.clone());
-        let age = tokio::task::spawn_blocking(move || history.age_of(&commit)).await.unwrap_or(Age::Unknown);
-        match age {
-            Age::Before => {}
-            Age::After => return Ok(Verdict::Left(Mover { commit: note.commit.clone(), time: note.time })),
-            Age::Unknown => {
+    let claims = pending.repository.claims_of(standing, &function.id().note()).await;
+    let claims = claims.map_err(ApplyError::registry(what))?;
+    let image = shared.work.project.images.get(&function.image);
+    let deployment = image.and_then(|image| Some((image, &image.deploy.get(function.entry)?.value)));
+    let order = deployment.map(|(image, deployment)| shared.work.project.order_of_function(image, deployment));
+    let now = pending.repository.now();
+    if let Some(standing) = ordered(shared, &claims, now, &order.unwrap_or_default()).await {
+        match standing.course() {
+            Course::Moves => {}
+            Course::Refused => {
                 let function = function.id().to_string();
-                return Err(ApplyError::FunctionUnordered { function, commit: note.commit.clone() });
+                return Err(ApplyError::FunctionUnordered { function, standing: Box::new(standing) });
+            }
+            Course::Stays => {
+                let why = Some(standing.why).filter(|why| *why != Why::Ancestor);
+                return Ok(Verdict::Left(standing.mover, why));
             }
         }
     }
-    if as_planned || (!rules.strict && !notes.is_empty()) { Ok(Verdict::Deploy) } else { Err(changed()) }
+    if as_planned || (!rules.strict && !claims.is_empty()) { Ok(Verdict::Deploy) } else { Err(changed()) }
 }

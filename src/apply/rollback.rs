@@ -56,6 +56,7 @@ impl Rollback<'_> {
             images: Vec::new(),
             functions: Vec::new(),
             moves: Vec::new(),
+            left: Vec::new(),
             requests: BTreeMap::new(),
         };
         match self.ready(receipt).await {

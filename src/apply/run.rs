@@ -23,15 +23,15 @@ use super::verify::verify;
 use super::work::Work;
 use crate::digest::Digest;
 use crate::event::{
-    FORMAT, FunctionOutcome, FunctionReceipt, ImageReceipt, Kind, Outcome, Published, Receipt, RepositoryOutcome,
-    RepositoryReceipt, RunOutcome, TagReceipt,
+    FORMAT, FunctionOutcome, FunctionReceipt, ImageReceipt, Kind, LeftReceipt, Outcome, Published, Receipt,
+    RepositoryOutcome, RepositoryReceipt, RunOutcome, TagReceipt,
 };
 use crate::name::ImageName;
 use crate::plan::{Action, Plan, Step};
 use crate::registry::ContentStore;
 
 /// What of a run is up to the command line.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// How much weight is built at once.
     pub jobs: u32,
@@ -41,6 +41,10 @@ pub struct Options {
     pub build_only: bool,
     /// Move the tags of what succeeded though something else failed.
     pub publish_partial: bool,
+    /// Images that cannot be published, with the reason; with `publish_partial` the others go on.
+    pub blocked: BTreeMap<ImageName, String>,
+    /// Images of which no tag may move, with the reason; likewise.
+    pub untaggable: BTreeMap<ImageName, String>,
 }
 
 /// Images that need no build wait on a registry alone: this many at once.
@@ -70,11 +74,11 @@ pub async fn run(
     match state.lost_repository() {
         // Nothing is built that could not be published.
         Some(lost) => state.skip_all(&shared, &lost),
-        None => steps(&shared, options, left, &mut state).await,
+        None => steps(&shared, &options, left, &mut state).await,
     }
     let interrupted = interrupt.is_cancelled();
     if !options.build_only && !shared.work.rules.no_push && !interrupted {
-        publish(&shared, options, &mut state).await;
+        publish(&shared, &options, &mut state).await;
     }
     let receipt = state.receipt(&shared, interrupted);
     shared.events.send(Kind::RunFinished { receipt: receipt.clone() });
@@ -82,10 +86,15 @@ pub async fn run(
 }
 
 /// What comes after all images: `verify:`, a rehearsal of the functions, the tags, the functions. What failed is left out with `--publish-partial`, else it stops all.
-async fn publish(shared: &Shared, options: Options, state: &mut State) {
+async fn publish(shared: &Shared, options: &Options, state: &mut State) {
     let may_go_on = |state: &State| options.publish_partial || !state.has_failed();
     if !may_go_on(state) {
         return;
+    }
+    for (name, why) in options.untaggable.iter().filter(|(name, _)| !options.blocked.contains_key(*name)) {
+        if !state.is_lost(name) {
+            state.fail(shared, name, &ApplyError::Gone(why.clone()));
+        }
     }
     let chosen = shared.plan.images.iter().filter(|step| step.chosen);
     let mut steps: Vec<&Step> = chosen.filter(|step| !state.is_lost(&step.name)).collect();
@@ -123,7 +132,7 @@ async fn publish(shared: &Shared, options: Options, state: &mut State) {
     }
     let phase = move_tags(shared, &ready.iter().collect::<Vec<_>>(), &state.made, options.publish_partial).await;
     state.dated = ready.into_iter().map(|step| (step.name.clone(), step)).collect();
-    (state.right, state.moves) = (phase.right, phase.moved);
+    (state.right, state.moves, state.left) = (phase.right, phase.moved, phase.left);
     for (name, error) in phase.failures {
         state.fail(shared, &name, &error);
     }
@@ -157,6 +166,8 @@ struct State {
     right: BTreeSet<(String, String)>,
     /// The tags that this run moved.
     moves: Vec<TagReceipt>,
+    /// The tags that it left to a newer commit.
+    left: Vec<LeftReceipt>,
     /// The functions that had something to do, once they had their turn.
     functions: Vec<FunctionReceipt>,
     /// The steps whose tags were to move, as they were moved.
@@ -172,7 +183,7 @@ type Finished = (ImageName, Result<Option<Made>, ApplyError>, Instant);
 
 async fn steps(
     shared: &Arc<Shared>,
-    options: Options,
+    options: &Options,
     mut left: mpsc::UnboundedReceiver<ImageName>,
     state: &mut State,
 ) {
@@ -181,7 +192,7 @@ async fn steps(
     loop {
         while running.len() < LIGHT_AT_ONCE + options.jobs as usize {
             let Some(name) = schedule.start() else { break };
-            start(shared, &name, state, &mut running);
+            start(shared, &name, (state, options), &mut running);
         }
         let joined = tokio::select! {
             Some(name) = left.recv() => {
@@ -221,7 +232,12 @@ async fn steps(
     }
 }
 
-fn start(shared: &Arc<Shared>, name: &ImageName, state: &State, running: &mut JoinSet<Finished>) {
+fn start(
+    shared: &Arc<Shared>,
+    name: &ImageName,
+    (state, options): (&State, &Options),
+    running: &mut JoinSet<Finished>,
+) {
     let step = shared.plan.step(name).expect("a schedule's images are the plan's").clone();
     if step.action != Action::Keep {
         shared.events.send(Kind::StepStarted { image: name.clone(), action: step.action, executor: step.executor });
@@ -229,9 +245,12 @@ fn start(shared: &Arc<Shared>, name: &ImageName, state: &State, running: &mut Jo
     let needs: MadeImages =
         step.needs.iter().filter_map(|need| Some((need.clone(), state.made.get(need)?.clone()))).collect();
     let shared = Arc::clone(shared);
+    let blocked = options.blocked.get(name).cloned();
     running.spawn(async move {
         let began = Instant::now();
-        let result = if shared.cancel.is_cancelled() {
+        let result = if let Some(why) = blocked {
+            Err(ApplyError::Gone(why))
+        } else if shared.cancel.is_cancelled() {
             Err(ApplyError::Interrupted)
         } else {
             make(&shared, &step, &needs).await
@@ -319,6 +338,7 @@ impl State {
             images,
             functions,
             moves: self.moves.clone(),
+            left: self.left.clone(),
             requests,
         }
     }

@@ -11,12 +11,12 @@ use super::build::MadeImages;
 use super::error::ApplyError;
 use super::make::Shared;
 use crate::digest::Digest;
-use crate::event::{Kind, Outcome, Phase, TagReceipt};
+use crate::event::{Kind, LeftReceipt, Outcome, Phase, TagReceipt};
 use crate::name::ImageName;
 use crate::oci::RawManifest;
-use crate::plan::{Function, FunctionAction, Mover, Publication, Step, TagMove};
+use crate::plan::{Claim, Commit, Course, Function, FunctionAction, Mover, Publication, Standing, Step, TagMove, Why};
+use crate::project::Order;
 use crate::registry::{By, MoveNote, Repository};
-use crate::workspace::Age;
 
 /// How many repositories are worked on at once.
 const AT_ONCE: usize = 8;
@@ -28,6 +28,8 @@ pub struct TagPhase {
     pub right: BTreeSet<(String, String)>,
     /// The tags that this run moved.
     pub moved: Vec<TagReceipt>,
+    /// The tags that a newer commit moved, left as they are.
+    pub left: Vec<LeftReceipt>,
     /// What could not be moved stands where it stood.
     pub failures: Vec<(ImageName, ApplyError)>,
 }
@@ -38,6 +40,7 @@ struct Pending<'a> {
     publication: &'a Publication,
     repository: Arc<Repository>,
     digest: Digest,
+    order: Order,
 }
 
 /// What is to happen to a tag.
@@ -46,7 +49,7 @@ enum Verdict {
     /// It stands where it must.
     Right,
     /// A newer commit moved it.
-    Left(Mover),
+    Left(Mover, Option<Why>),
     /// It moves, from where it stands.
     Move(Option<Digest>),
 }
@@ -61,12 +64,16 @@ pub async fn move_tags(shared: &Shared, steps: &[&Step], made: &MadeImages, part
             phase.right.extend(standing.map(|tag| (publication.reference.clone(), tag.tag.clone())));
             for tag in &publication.tags {
                 if let (Some(newer), true) = (&tag.newer, tag.from != Some(made.digest)) {
-                    left(shared, step, publication, tag, newer);
+                    let why = tag.order.as_ref().map(|standing| standing.why);
+                    phase.left.push(left(shared, step, publication, tag, (newer, why)));
                 }
             }
-            if publication.tags.iter().any(|tag| may_move(tag, made.digest)) {
+            // What the user forces forward holds for all images of the run: those too whose tags are right, but noted by the other commit.
+            let heals = shared.work.rules.allow_older && publication.tags.iter().any(|tag| !tag.fixed);
+            if heals || publication.tags.iter().any(|tag| may_move(tag, made.digest)) {
                 let repository = shared.work.repositories.get(&publication.registry, &publication.repository);
-                pending.push(Pending { step, publication, repository, digest: made.digest });
+                let order = order_of(shared, step, publication);
+                pending.push(Pending { step, publication, repository, digest: made.digest, order });
             }
         }
     }
@@ -101,11 +108,12 @@ pub async fn move_tags(shared: &Shared, steps: &[&Step], made: &MadeImages, part
         return phase;
     }
     let moved = futures::stream::iter(ready.iter().map(|pending| destination(shared, pending)));
-    let moved: Vec<(Vec<String>, Vec<TagReceipt>, Option<ApplyError>)> = moved.buffered(AT_ONCE).collect().await;
-    for (pending, (tags, moves, error)) in ready.iter().zip(moved) {
-        phase.moved.extend(moves);
-        phase.right.extend(tags.into_iter().map(|tag| (pending.publication.reference.clone(), tag)));
-        phase.failures.extend(error.map(|error| (pending.step.name.clone(), error)));
+    let moved: Vec<Done> = moved.buffered(AT_ONCE).collect().await;
+    for (pending, done) in ready.iter().zip(moved) {
+        phase.moved.extend(done.moves);
+        phase.left.extend(done.left);
+        phase.right.extend(done.right.into_iter().map(|tag| (pending.publication.reference.clone(), tag)));
+        phase.failures.extend(done.error.map(|error| (pending.step.name.clone(), error)));
     }
     phase
 }
@@ -161,26 +169,52 @@ async fn judge(shared: &Shared, pending: &Pending<'_>, tag: &TagMove) -> Result<
     if rules.allow_older {
         return if as_planned { Ok(Verdict::Move(found)) } else { Err(moved()) };
     }
-    let notes = repository.moves_of(standing, &tag.tag).await.map_err(failed("asking who moved"))?;
-    for note in &notes {
-        match age(shared, &note.commit).await {
-            Age::Before => {}
-            Age::After => return Ok(Verdict::Left(Mover { commit: note.commit.clone(), time: note.time })),
-            Age::Unknown => return Err(ApplyError::Unordered { reference, commit: note.commit.clone() }),
+    let claims = repository.claims_of(standing, &tag.tag).await.map_err(failed("asking who moved"))?;
+    if let Some(standing) = ordered(shared, &claims, repository.now(), &pending.order).await {
+        match standing.course() {
+            Course::Moves => {}
+            Course::Refused => return Err(ApplyError::Unordered { reference, standing: Box::new(standing) }),
+            Course::Stays => {
+                let why = Some(standing.why).filter(|why| *why != Why::Ancestor);
+                return Ok(Verdict::Left(standing.mover, why));
+            }
         }
     }
     // An older run moved it while this one was under way: that is in order, unless the plan says exactly what to expect.
-    if as_planned || (!rules.strict && !notes.is_empty()) { Ok(Verdict::Move(found)) } else { Err(moved()) }
+    if as_planned || (!rules.strict && !claims.is_empty()) { Ok(Verdict::Move(found)) } else { Err(moved()) }
 }
 
-async fn age(shared: &Shared, commit: &str) -> Age {
-    let (history, commit) = (Arc::clone(&shared.work.history), commit.to_owned());
-    tokio::task::spawn_blocking(move || history.age_of(&commit)).await.unwrap_or(Age::Unknown)
+/// What the claims say of this run's moving a tag or deploying, by the clock `now`. Where times say too little, git is asked for more
+/// history first, once in a run.
+pub async fn ordered(shared: &Shared, claims: &[Claim], now: i64, order: &Order) -> Option<Standing> {
+    let (history, claims, order) = (Arc::clone(&shared.work.history), claims.to_vec(), order.clone());
+    let asked = tokio::task::spawn_blocking(move || history.judge(&claims, now, &order, true));
+    asked.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
-/// Moves the tags of one destination. Gives those that stand right, those of them that it moved, and what stopped it.
-async fn destination(shared: &Shared, pending: &Pending<'_>) -> (Vec<String>, Vec<TagReceipt>, Option<ApplyError>) {
-    let (mut right, mut moves) = (Vec::new(), Vec::new());
+/// How runs that move the tags of a publication are put in order.
+fn order_of(shared: &Shared, step: &Step, publication: &Publication) -> Order {
+    let index = step.destinations.iter().position(|other| other.reference == publication.reference);
+    let image = shared.work.project.images.get(&step.name);
+    image.zip(index).map(|(image, index)| shared.work.project.order_of(image, index)).unwrap_or_default()
+}
+
+/// What became of the tags of one destination.
+#[derive(Default)]
+struct Done {
+    /// Those that point at the image.
+    right: Vec<String>,
+    /// Those of them that this run moved.
+    moves: Vec<TagReceipt>,
+    /// Those that were left to a newer commit.
+    left: Vec<LeftReceipt>,
+    /// What stopped it.
+    error: Option<ApplyError>,
+}
+
+/// Moves the tags of one destination.
+async fn destination(shared: &Shared, pending: &Pending<'_>) -> Done {
+    let mut done = Done::default();
     let Pending { step, publication, digest, .. } = pending;
     let at = publication.reference.clone();
     shared.events.send(Kind::PhaseStarted { image: step.name.clone(), phase: Phase::Tags, at });
@@ -188,19 +222,19 @@ async fn destination(shared: &Shared, pending: &Pending<'_>) -> (Vec<String>, Ve
         let raw = announced(shared, pending).await?;
         for tag in publication.tags.iter().filter(|tag| may_move(tag, *digest)) {
             match move_tag(shared, pending, tag, &raw).await? {
-                Moved::No => {}
-                Moved::Stood => right.push(tag.tag.clone()),
+                Moved::No(left) => done.left.push(left),
+                Moved::Stood => done.right.push(tag.tag.clone()),
                 Moved::From(from) => {
-                    right.push(tag.tag.clone());
+                    done.right.push(tag.tag.clone());
                     let (image, reference) = (step.name.clone(), publication.reference.clone());
-                    moves.push(TagReceipt { image, reference, tag: tag.tag.clone(), from, to: *digest });
+                    done.moves.push(TagReceipt { image, reference, tag: tag.tag.clone(), from, to: *digest });
                 }
             }
         }
         Ok(())
     };
     let error = moved.await.err();
-    (right, moves, error)
+    Done { error, ..done }
 }
 
 /// Writes beside the image who is about to move tags to it, before any of them moves. What stands right already is written too: a newer
@@ -210,17 +244,36 @@ async fn announced(shared: &Shared, pending: &Pending<'_>) -> Result<RawManifest
     let what = || format!("reading {} from {repository}", pending.step.name);
     let raw = repository.manifest_bytes(digest).await.map_err(ApplyError::registry(what()))?;
     let raw = raw.ok_or_else(|| ApplyError::Gone(format!("{digest} is not in {repository} any more")))?;
-    let moving = pending.publication.tags.iter().filter(|tag| !tag.fixed && tag.newer.is_none());
-    let mut tags: Vec<String> = moving.map(|tag| tag.tag.clone()).collect();
-    tags.extend(
-        shared.plan.functions.iter().filter(|function| runs(function, pending)).map(|function| function.id().note()),
-    );
+    let moving: Vec<&TagMove> =
+        pending.publication.tags.iter().filter(|tag| !tag.fixed && tag.newer.is_none()).collect();
+    let right = moving.iter().filter(|tag| tag.from == Some(digest)).map(|tag| tag.tag.clone());
+    let run =
+        shared.plan.functions.iter().filter(|function| runs(function, pending)).map(|function| function.id().note());
+    let run: Vec<String> = run.collect();
+    let confirms: Vec<String> = right.chain(run.iter().cloned()).collect();
+    let over = moving.iter().filter(|tag| tag.from != Some(digest)).filter_map(|tag| tag.over.as_ref());
+    let over = over.max_by_key(|over| over.time).cloned();
+    let tags: Vec<String> = moving.iter().map(|tag| tag.tag.clone()).chain(run).collect();
     if let (Some(commit), false) = (&shared.plan.commit, tags.is_empty()) {
-        let note = MoveNote { tags, commit: commit.id.clone(), time: commit.time };
+        let mut note = noted(commit, tags);
+        (note.confirms, note.over) = (confirms, over);
+        if shared.work.rules.allow_older {
+            let notes = repository.attached(digest).await.map_err(ApplyError::registry(what()))?.moves;
+            let others = notes.into_iter().map(|note| note.commit).filter(|other| *other != commit.id);
+            note.overrules = others.collect::<BTreeSet<_>>().into_iter().collect();
+            // What is forced stands as if it were moved.
+            note.confirms.clear();
+        }
         let attached = repository.attach_move(&raw.descriptor(), &note).await;
         attached.map_err(ApplyError::registry(format!("noting who moves tags in {repository}")))?;
     }
     Ok(raw)
+}
+
+/// A note of this run.
+pub fn noted(commit: &Commit, tags: Vec<String>) -> MoveNote {
+    let (id, branch) = (commit.id.clone(), commit.branch.clone());
+    MoveNote { tags, commit: id, time: Some(commit.time), branch, ..MoveNote::default() }
 }
 
 /// Whether a function runs the image already, and is to.
@@ -234,8 +287,8 @@ fn runs(function: &Function, pending: &Pending<'_>) -> bool {
 
 /// What became of a tag.
 enum Moved {
-    /// It was left where it stands.
-    No,
+    /// It was left to a newer commit.
+    No(LeftReceipt),
     /// It stood right already.
     Stood,
     /// It was moved, from what it pointed at.
@@ -249,14 +302,11 @@ async fn move_tag(
     tag: &TagMove,
     raw: &RawManifest,
 ) -> Result<Moved, ApplyError> {
-    let Pending { step, publication, repository, digest } = pending;
+    let Pending { step, publication, repository, digest, .. } = pending;
     let reference = format!("{}:{}", publication.reference, tag.tag);
     let from = match judge(shared, pending, tag).await? {
         Verdict::Right => return Ok(Moved::Stood),
-        Verdict::Left(newer) => {
-            left(shared, step, publication, tag, &newer);
-            return Ok(Moved::No);
-        }
+        Verdict::Left(newer, why) => return Ok(Moved::No(left(shared, step, publication, tag, (&newer, why)))),
         Verdict::Move(from) => from,
     };
     let put = repository.put_manifest(By::Tag(&tag.tag), raw).await;
@@ -265,10 +315,19 @@ async fn move_tag(
     Ok(Moved::From(from))
 }
 
-fn left(shared: &Shared, step: &Step, publication: &Publication, tag: &TagMove, newer: &Mover) {
+fn left(
+    shared: &Shared,
+    step: &Step,
+    publication: &Publication,
+    tag: &TagMove,
+    (newer, because): (&Mover, Option<Why>),
+) -> LeftReceipt {
+    let (image, commit, reference) = (step.name.clone(), newer.commit.clone(), publication.reference.clone());
     shared.events.send(Kind::TagLeft {
-        image: step.name.clone(),
-        reference: format!("{}:{}", publication.reference, tag.tag),
-        commit: newer.commit.clone(),
+        image: image.clone(),
+        reference: format!("{reference}:{}", tag.tag),
+        commit: commit.clone(),
+        because,
     });
+    LeftReceipt { image, reference, tag: tag.tag.clone(), commit, because }
 }

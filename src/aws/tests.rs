@@ -304,7 +304,7 @@ async fn a_function_that_somebody_made_meanwhile_is_looked_at_again() {
 
 fn lambda(functions: Functions) -> Deployment {
     let runner = Runner::Lambda(Lambda { functions, publish: false, alias: None, create: None });
-    Deployment { runner, region: "us-east-1".to_owned(), source: 0, elsewhere: None }
+    Deployment { runner, region: "us-east-1".to_owned(), source: 0, elsewhere: None, order: None }
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ pub struct Asking<'a> {
     pub functions: &'a dyn Functions,
     /// Tags and functions may go backward.
     pub allow_older: bool,
+    /// Whether git is asked for more history where commit times say too little.
+    pub deepens: bool,
     /// Whether records are read of what is taken for published.
     pub verify: bool,
 }
@@ -73,11 +75,11 @@ impl Asking<'_> {
             true => self.vouched(observer, &mut observed).await?,
             false => decide(self.facts, self.wanted, &observed),
         };
-        let (tags, functions) = (tags_to_ask(&plan), functions_to_ask(self.facts, &plan));
+        let (tags, functions) = (tags_to_ask(self.facts.project, &plan), functions_to_ask(self.facts, &plan));
         let any = !tags.is_empty() || !functions.is_empty();
         if any && !self.allow_older {
-            observed.movers = observer.movers(&tags, self.history).await?;
-            observed.movers.extend(observer.deployers(&functions, self.history).await?);
+            observed.movers = observer.movers(&tags, self.history, self.deepens).await?;
+            observed.movers.extend(observer.deployers(&functions, self.history, self.deepens).await?);
             plan = decide(self.facts, self.wanted, &observed);
         }
         Ok(plan)

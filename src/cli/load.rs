@@ -152,6 +152,13 @@ pub fn unreadable(error: &workspace::Error) -> Failure {
 }
 
 impl Loaded {
+    /// The folder of the manifest in the repository; empty where it is its top, or where there is no repository.
+    pub fn prefix(&self) -> String {
+        let (Some(git), Ok(root)) = (&self.git, self.workspace.root().canonicalize()) else { return String::new() };
+        let top = git.top.canonicalize().unwrap_or_else(|_| git.top.clone());
+        root.strip_prefix(top).map(|prefix| prefix.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     /// What differs from the commit; `None` where there is none.
     ///
     /// # Errors

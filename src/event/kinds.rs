@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::receipt::{FunctionReceipt, Receipt, RepositoryReceipt};
 use crate::digest::Digest;
 use crate::name::ImageName;
-use crate::plan::{Action, Executor, FunctionAction, RepositoryAction, Service};
+use crate::plan::{Action, Blocker, Executor, FunctionAction, RepositoryAction, Service, Why};
 
 /// The version of the event stream; its first line says it.
 pub const FORMAT: u32 = 1;
@@ -89,6 +89,13 @@ pub enum Kind {
         repository: RepositoryReceipt,
         /// How long it took, in milliseconds.
         milliseconds: u64,
+    },
+    /// The plan has a blocker, so the run is refused: nothing is touched, and no other event follows.
+    Blocked {
+        /// What stands in the way.
+        blocker: Blocker,
+        /// The same for people, with what to do; several lines.
+        message: String,
     },
     /// An image's turn.
     StepStarted {
@@ -218,7 +225,7 @@ pub enum Kind {
         #[schemars(with = "String")]
         to: Digest,
     },
-    /// A tag was left where it stands: a newer commit moved it there.
+    /// A tag was not moved: a newer commit moved it to where it is.
     TagLeft {
         /// The image.
         #[schemars(with = "String")]
@@ -227,6 +234,9 @@ pub enum Kind {
         reference: String,
         /// The commit that moved it.
         commit: String,
+        /// How the two commits were put in order; absent where history says it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<Why>,
     },
     /// A function's turn: after all tags have moved.
     FunctionStarted {
@@ -263,6 +273,9 @@ pub enum Kind {
         account: Option<String>,
         /// The commit.
         commit: String,
+        /// How the two commits were put in order; absent where history says it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<Why>,
     },
     /// The last event.
     RunFinished {

@@ -6,7 +6,7 @@ mod schema;
 
 pub use kinds::{Event, FORMAT, Kind, Phase, Stream};
 pub use receipt::{
-    FunctionOutcome, FunctionReceipt, ImageReceipt, Outcome, Published, Receipt, RepositoryOutcome, RepositoryReceipt,
-    RunOutcome, TagReceipt,
+    FunctionOutcome, FunctionReceipt, ImageReceipt, LeftReceipt, Outcome, Published, Receipt, RepositoryOutcome,
+    RepositoryReceipt, RunOutcome, TagReceipt,
 };
 pub use schema::schema;

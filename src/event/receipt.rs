@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Key};
 use crate::name::ImageName;
-use crate::plan::{RepositoryChange, Service};
+use crate::plan::{RepositoryChange, Service, Why};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -66,6 +66,9 @@ pub struct Receipt {
     /// Tags that this run moved, in order: what `apply --rollback` puts back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<TagReceipt>,
+    /// Tags that this run did not move, because a newer commit moved them to where they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LeftReceipt>,
     /// Requests to registries by kind, and calls to AWS by action (`ecr:PutImage`).
     pub requests: BTreeMap<String, u64>,
 }
@@ -117,6 +120,23 @@ pub struct TagReceipt {
     /// What it points at.
     #[schemars(with = "String")]
     pub to: Digest,
+}
+
+/// A tag that a run did not move.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftReceipt {
+    /// The image.
+    #[schemars(with = "String")]
+    pub image: ImageName,
+    /// Host and repository.
+    pub reference: String,
+    /// The tag.
+    pub tag: String,
+    /// The commit that moved it.
+    pub commit: String,
+    /// How the two commits were put in order; absent where history says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<Why>,
 }
 
 /// What became of a function.

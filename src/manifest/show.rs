@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::project::{
     Arg, AwsLogin, Context, CreateRepository, Deployment, Destination, Elsewhere, FunctionAddress, Functions, Image,
-    Keep, Located, NamedContext, Project, Registry, RegistryKind, Role, Runner, Secret, TagRule, TagText, Text,
+    Keep, Located, NamedContext, Order, Project, Registry, RegistryKind, Role, Runner, Secret, TagRule, TagText, Text,
 };
 
 /// Stands for every sensitive value.
@@ -64,6 +64,15 @@ fn put_keep(to: &mut Value, keep: &Keep) {
     put(to, "in_use_by", json!(keep.in_use_by));
 }
 
+fn put_order(to: &mut Value, order: Option<&Order>) {
+    let Some(order) = order else { return };
+    match &order.branch {
+        Some(branch) => put(to, "order", json!({ "branch": branch })),
+        None if order.history => put(to, "order", json!("history")),
+        None => {}
+    }
+}
+
 fn seconds(length: std::time::Duration) -> String {
     if length.subsec_millis() == 0 { format!("{}s", length.as_secs()) } else { format!("{}ms", length.as_millis()) }
 }
@@ -99,6 +108,7 @@ fn registry_value(registry: &Registry) -> Value {
     };
     put(&mut value, "public", registry.public.into());
     put_keep(&mut value, &registry.keep);
+    put_order(&mut value, registry.order.as_ref());
     value
 }
 
@@ -261,6 +271,7 @@ fn destination_value(destination: &Destination) -> Value {
     let tags: Vec<Value> = destination.tags.iter().flat_map(tag_values).collect();
     value["tags"] = Value::Array(tags);
     put_keep(&mut value, &destination.keep);
+    put_order(&mut value, destination.order.as_ref());
     value
 }
 

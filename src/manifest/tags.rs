@@ -33,12 +33,12 @@ pub(crate) fn resolve(node: &Node, names: &impl TagScope, renderer: &mut Rendere
         scope.local.insert("key".to_owned(), "0".repeat(32).into());
         scope.local.insert("published".to_owned(), "2026-01-01".into());
         let tried = renderer.text(node, &scope)?;
-        check(&tried, node, renderer)?;
+        check(&tried, node, &suspects(names, &used), renderer)?;
         let dated = used.iter().any(|name| name == "published");
         return Some((TagText::Late { template, scope: names.scope().only(&used), dated }, taint));
     }
     let text = renderer.text(node, names.scope())?;
-    check(&text, node, renderer)?;
+    check(&text, node, &suspects(names, &used), renderer)?;
     Some((TagText::Rendered(split(&text)), taint))
 }
 
@@ -46,14 +46,14 @@ fn split(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-fn check(text: &str, node: &Node, renderer: &mut Renderer) -> Option<()> {
+fn check(text: &str, node: &Node, suspects: &[Suspect], renderer: &mut Renderer) -> Option<()> {
     if has_reference(text) {
         renderer.report(super::render::misplaced(node));
         return None;
     }
     let mut sound = true;
     for tag in text.split_whitespace() {
-        if let Some(problem) = problem_of(tag, &node.location) {
+        if let Some(problem) = problem_of(tag, suspects, &node.location) {
             renderer.report(problem);
             sound = false;
         }
@@ -61,10 +61,35 @@ fn check(text: &str, node: &Node, renderer: &mut Renderer) -> Option<()> {
     sound.then_some(())
 }
 
-fn problem_of(tag: &str, location: &Location) -> Option<Problem> {
+/// A name that a template uses, with its text.
+struct Suspect {
+    name: String,
+    text: String,
+}
+
+/// The names of a template whose text may not fit into a tag.
+fn suspects(names: &impl TagScope, used: &[String]) -> Vec<Suspect> {
+    let text = |name: &String| {
+        let parts: Vec<&str> = name.split('.').collect();
+        Some(Suspect { name: name.clone(), text: text_of(names.scope().get(&parts)?)? })
+    };
+    used.iter().filter_map(text).collect()
+}
+
+/// What is wrong with a tag, and which name of its template to change: the one whose text does not fit.
+fn problem_of(tag: &str, suspects: &[Suspect], location: &Location) -> Option<Problem> {
     let why = tag_problem(tag)?;
-    let help =
-        if tag.contains('/') { "`{{slug git.branch}}` makes a branch fit" } else { "`{{slug ...}}` makes a text fit" };
+    let fits = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    let culprit = suspects.iter().find(|suspect| !fits(&suspect.text) && tag.contains(&suspect.text));
+    let help = match culprit {
+        Some(Suspect { name, text }) => {
+            let odd = text.chars().find(|c| !c.is_ascii() || !fits(&c.to_string())).unwrap_or('/');
+            format!(
+                "`{{{{slug {name}}}}}` makes it fit; `{{{{replace {name} '{odd}' '-'}}}}` changes nothing but `{odd}`"
+            )
+        }
+        None => "`{{slug ...}}` makes a text fit".to_owned(),
+    };
     Some(Problem::error(Code::InvalidTag, format!("`{tag}` cannot be a tag: {why}")).at(location, "").help(help))
 }
 
@@ -91,7 +116,7 @@ pub fn render_tag(rule: &TagRule, key: Option<&Key>, published: Option<&str>) ->
         Problem::error(code, message).at(&rule.location, "")
     })?;
     let tags = split(&text_of(&value).unwrap_or_default());
-    match tags.iter().find_map(|tag| problem_of(tag, &rule.location)) {
+    match tags.iter().find_map(|tag| problem_of(tag, &[], &rule.location)) {
         Some(problem) => Err(problem),
         None => Ok(tags),
     }

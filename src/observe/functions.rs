@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::ask::{AT_ONCE, ObserveError, Observer, cannot};
-use super::movers::standing;
+use super::movers::moved;
 use crate::digest::Digest;
 use crate::functions::{FunctionError, Functions};
 use crate::name::ImageName;
 use crate::oci::Contents;
-use crate::plan::{AskMover, Facts, Observed, ObservedFunctions, Standing};
+use crate::plan::{AskMover, Facts, Moved, Observed, ObservedFunctions};
 use crate::platform::Platform;
 use crate::project::Image;
 use crate::registry::By;
@@ -77,7 +77,7 @@ impl Observer<'_> {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// The functions of `asked` to which a commit deployed that does not come before the one that is checked out. Who deployed is noted
+    /// Who deployed to the functions of `asked`, and what that says of deploying to them. Who deployed is noted
     /// beside the image that the function runs, as for tags.
     ///
     /// # Errors
@@ -86,15 +86,14 @@ impl Observer<'_> {
         &self,
         asked: &[AskMover],
         history: &History,
-    ) -> Result<BTreeMap<(ImageName, usize, String), Standing>, ObserveError> {
+        deepens: bool,
+    ) -> Result<BTreeMap<(ImageName, usize, String), Moved>, ObserveError> {
         let found: Vec<_> = stream::iter(asked.iter().map(|asked| async move {
             let Some(repository) = self.open(&asked.image, asked.index) else { return Ok(None) };
             let attached = repository.attached(asked.digest).await;
             let attached = attached.map_err(|error| cannot(&asked.image, &repository, error))?;
-            let standing = standing(&attached.moves, &asked.tag, history);
-            Ok::<_, ObserveError>(
-                standing.map(|standing| ((asked.image.clone(), asked.index, asked.tag.clone()), standing)),
-            )
+            let moved = moved(&attached.moves, &asked.tag, history, &repository, &asked.order, deepens);
+            Ok::<_, ObserveError>(Some(((asked.image.clone(), asked.index, asked.tag.clone()), moved)))
         }))
         .buffer_unordered(AT_ONCE)
         .try_collect()

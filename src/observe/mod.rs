@@ -8,6 +8,8 @@ mod published;
 mod remote;
 mod soundness;
 mod stock;
+#[cfg(test)]
+mod walk_tests;
 
 pub use ask::{Notes, ObserveError, Observer};
 pub use functions::ask_functions;

@@ -8,13 +8,15 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::ask::{AT_ONCE, ObserveError, Observer, cannot};
 use crate::digest::Digest;
 use crate::name::ImageName;
-use crate::plan::{AskMover, Mover, Standing};
-use crate::registry::MoveNote;
-use crate::workspace::{Age, History};
+use crate::plan::{AskMover, Moved, carried};
+use crate::project::Order;
+use crate::registry::{MoveNote, Repository};
+use crate::workspace::History;
 
 impl Observer<'_> {
-    /// The tags of `asked` whose last mover does not come before the commit that is checked out. An image that is asked about in several
+    /// Who moved the tags of `asked`, and what that says of moving them on. An image that is asked about in several
     /// destinations is asked for in the first: runs move its tags alike, and each is read again just before it moves.
+    /// With `deepens`, git is asked for more history where times say too little.
     ///
     /// # Errors
     /// The first registry that cannot be asked.
@@ -22,7 +24,8 @@ impl Observer<'_> {
         &self,
         asked: &[AskMover],
         history: &History,
-    ) -> Result<BTreeMap<(ImageName, usize, String), Standing>, ObserveError> {
+        deepens: bool,
+    ) -> Result<BTreeMap<(ImageName, usize, String), Moved>, ObserveError> {
         let mut missing: BTreeMap<(&ImageName, Digest), usize> = BTreeMap::new();
         {
             let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,26 +46,30 @@ impl Observer<'_> {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.extend(found.into_iter().flatten());
         let mut movers = BTreeMap::new();
-        for AskMover { image, index, tag, digest } in asked {
+        for AskMover { image, index, tag, digest, order } in asked {
             let known = notes.get(&(image.clone(), *digest)).map(Vec::as_slice).unwrap_or_default();
-            if let Some(standing) = standing(known, tag, history) {
-                movers.insert((image.clone(), *index, tag.clone()), standing);
-            }
+            let Some(repository) = self.open(image, *index) else { continue };
+            let moved = moved(known, tag, history, &repository, order, deepens);
+            movers.insert((image.clone(), *index, tag.clone()), moved);
         }
         Ok(movers)
     }
 }
 
-/// Why a tag may not be moved away from where `notes` say that it was moved to; `None` if all of them come before this commit.
-pub(super) fn standing(notes: &[MoveNote], tag: &str, history: &History) -> Option<Standing> {
-    let mut unknown = None;
-    for note in notes.iter().filter(|note| note.tags.iter().any(|other| other == tag)) {
-        let mover = Mover { commit: note.commit.clone(), time: note.time };
-        match history.age_of(&note.commit) {
-            Age::Before => {}
-            Age::After => return Some(Standing::Newer(mover)),
-            Age::Unknown => unknown = Some(Standing::Unknown(mover)),
-        }
+/// What `notes` beside an image in `repository` say of moving a tag away from it.
+pub(super) fn moved(
+    notes: &[MoveNote],
+    tag: &str,
+    history: &History,
+    repository: &Repository,
+    order: &Order,
+    deepens: bool,
+) -> Moved {
+    let claims = MoveNote::claims(notes, tag);
+    if claims.is_empty() {
+        return Moved::default();
     }
-    unknown
+    let here = history.here(repository.now());
+    let standing = history.judge(&claims, repository.now(), order, deepens);
+    Moved { standing, over: carried(&claims, &here, order) }
 }

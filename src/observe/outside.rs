@@ -19,7 +19,7 @@ pub enum OutsideError {
     #[error("`{reference}` is not made for {platform}")]
     Platform {
         /// The image.
-        reference: Reference,
+        reference: Box<Reference>,
         /// The platform.
         platform: Platform,
     },
@@ -75,7 +75,7 @@ fn child_of(raw: &RawManifest, reference: &Reference, platform: &Platform) -> Re
         child.platform.as_ref().and_then(crate::oci::DescriptorPlatform::normalized).as_ref() == Some(platform)
     };
     let child = index.manifests.iter().find(fits).map(|child| child.digest);
-    child.ok_or_else(|| OutsideError::Platform { reference: reference.clone(), platform: platform.clone() })
+    child.ok_or_else(|| OutsideError::Platform { reference: Box::new(reference.clone()), platform: platform.clone() })
 }
 
 /// The digest of what `reference` means now: of the index, if it is one.

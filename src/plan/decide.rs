@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::facts::{
-    AskMover, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Standing, Wanted,
-    WantedDestination, WantedTag,
+    AskMover, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Wanted, WantedDestination,
+    WantedTag,
 };
 use super::functions::functions;
 use super::model::{Action, Blocker, FORMAT, Narrowed, Plan, Publication, Step, TagMove};
+use super::order::{Course, Standing, Why};
+use super::places::path_in_repository;
 use super::reason::Reason;
 use super::rebuild::{Rebuild, rebuild};
 use super::wanted::run_images;
@@ -41,7 +43,7 @@ pub fn decide(facts: &Facts<'_>, wanted: &[Wanted], observed: &Observed) -> Plan
         .collect();
     leave_out_what_nobody_needs(&mut images);
     let mut blockers = blockers(&images, wanted);
-    blockers.extend(unordered(&images, observed));
+    blockers.extend(unordered(facts, &images));
     let (functions, in_the_way) = functions(facts, &images, observed);
     blockers.extend(in_the_way);
     Plan {
@@ -160,12 +162,14 @@ impl Decision<'_> {
         };
         let moved = |tag: &WantedTag| {
             let from = seen.tags.get(&tag.tag).copied().flatten();
-            let newer = match self.observed.movers.get(&(self.image.name.clone(), index, tag.tag.clone())) {
-                Some(Standing::Newer(mover)) if !tag.fixed && from != source => Some(mover.clone()),
-                _ => None,
-            };
+            let moved = self.observed.movers.get(&(self.image.name.clone(), index, tag.tag.clone()));
+            let moved = moved.filter(|_| !tag.fixed && from != source).cloned().unwrap_or_default();
+            let stays = moved.standing.as_ref().filter(|standing| standing.course() == Course::Stays);
+            let newer = stays.map(|standing| standing.mover.clone());
             let to = if newer.is_some() { from } else { source };
-            TagMove { tag: tag.tag.clone(), from, to, fixed: tag.fixed, at_build: tag.at_build, newer }
+            let order = moved.standing.filter(|standing| standing.why != Why::Ancestor);
+            let (fixed, at_build, over) = (tag.fixed, tag.at_build, moved.over);
+            TagMove { tag: tag.tag.clone(), from, to, fixed, at_build, newer, order, over }
         };
         let (on_change, always): (Vec<&WantedTag>, Vec<&WantedTag>) = wanted.tags.iter().partition(|tag| tag.on_change);
         let always: Vec<TagMove> = always.into_iter().map(moved).collect();
@@ -230,7 +234,10 @@ impl Decision<'_> {
             };
             same_key &= old.key == record.key;
             for found in difference(old, &record) {
-                let reason = Reason::of(found, &self.known.narrowing);
+                let place = |context: Option<&str>, path: &str| {
+                    path_in_repository(self.image, &self.facts.choices.prefix, context, path)
+                };
+                let reason = Reason::of(found, &self.known.narrowing, &place);
                 if !reasons.contains(&reason) {
                     reasons.push(reason);
                 }
@@ -294,16 +301,21 @@ fn blockers(images: &[Step], wanted: &[Wanted]) -> Vec<Blocker> {
     blockers
 }
 
-/// Tags of which history does not tell whether they would go backward.
-fn unordered(images: &[Step], observed: &Observed) -> Vec<Blocker> {
+/// Whether a standing stops the plan. Equal times do not where `apply` first asks git for more history.
+pub(super) fn is_refused(facts: &Facts<'_>, standing: &Standing) -> bool {
+    standing.course() == Course::Refused && !(standing.why == Why::EqualTimes && facts.choices.may_deepen)
+}
+
+/// Tags that this commit may not move.
+fn unordered(facts: &Facts<'_>, images: &[Step]) -> Vec<Blocker> {
     let mut blockers = Vec::new();
     for step in images {
-        for (index, publication) in step.destinations.iter().enumerate() {
+        for publication in &step.destinations {
             for tag in publication.tags.iter().filter(|tag| !tag.fixed && tag.moves()) {
-                let standing = observed.movers.get(&(step.name.clone(), index, tag.tag.clone()));
-                if let Some(Standing::Unknown(mover)) = standing {
+                if let Some(order) = tag.order.as_ref().filter(|order| is_refused(facts, order)) {
                     let reference = format!("{}:{}", publication.reference, tag.tag);
-                    blockers.push(Blocker::Unordered { image: step.name.clone(), reference, mover: mover.clone() });
+                    let (image, mover, order) = (step.name.clone(), order.mover.clone(), order.clone());
+                    blockers.push(Blocker::Unordered { image, reference, mover, order });
                 }
             }
         }
@@ -312,13 +324,14 @@ fn unordered(images: &[Step], observed: &Observed) -> Vec<Blocker> {
 }
 
 /// The moving tags that a plan would move away from something: who moved each there is to be asked before it is decided again.
-pub fn tags_to_ask(plan: &Plan) -> Vec<AskMover> {
+pub fn tags_to_ask(project: &Project, plan: &Plan) -> Vec<AskMover> {
     let mut asked = Vec::new();
     for step in &plan.images {
         for (index, publication) in step.destinations.iter().enumerate() {
             for tag in publication.tags.iter().filter(|tag| !tag.fixed && tag.moves()) {
-                if let Some(digest) = tag.from {
-                    asked.push(AskMover { image: step.name.clone(), index, tag: tag.tag.clone(), digest });
+                if let (Some(digest), Some(image)) = (tag.from, project.images.get(&step.name)) {
+                    let order = project.order_of(image, index);
+                    asked.push(AskMover { image: step.name.clone(), index, tag: tag.tag.clone(), digest, order });
                 }
             }
         }

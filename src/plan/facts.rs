@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::function::ObservedFunctions;
 use super::model::{Commit, Executor, Mover, SetValue};
+use super::order::Standing;
 use crate::digest::{Digest, Key};
 use crate::fingerprint::{Fingerprint, Record};
 use crate::graph::{Graph, Selection};
@@ -12,7 +13,7 @@ use crate::language::Reasons;
 use crate::name::ImageName;
 use crate::path::RelPath;
 use crate::platform::Platform;
-use crate::project::Project;
+use crate::project::{Order, Project};
 
 /// Everything that [`decide`](super::decide) looks at.
 pub struct Facts<'a> {
@@ -97,6 +98,10 @@ pub struct Choices {
     pub offline: bool,
     /// The profile that images may be copied from.
     pub from: Option<String>,
+    /// The manifest's folder in the repository; empty where it is its top, or where there is none.
+    pub prefix: String,
+    /// Whether `apply` would ask git for more history where times are equal: then nothing is refused yet.
+    pub may_deepen: bool,
     /// The clock of this machine, in seconds since 1970. Nothing but `rebuild_every` looks at it.
     pub now: i64,
 }
@@ -147,8 +152,8 @@ pub struct Observed {
     pub pinned: BTreeMap<ImageName, (Key, Digest)>,
     /// Images that another profile has published under the key, though this one has not.
     pub promoted: BTreeMap<ImageName, Promoted>,
-    /// Tags of which the last mover does not come before this commit, by image and destination; functions too, by their notes.
-    pub movers: BTreeMap<(ImageName, usize, String), Standing>,
+    /// Who moved the tags that would move, by image and destination; functions too, by their notes.
+    pub movers: BTreeMap<(ImageName, usize, String), Moved>,
     /// What was found in the places of functions, by image and entry of its `deploy:`; absent where nobody asked.
     pub functions: BTreeMap<(ImageName, usize), ObservedFunctions>,
     /// Of published images that are an index and are deployed: the manifests of their platforms.
@@ -166,13 +171,13 @@ pub struct Promoted {
     pub reference: String,
 }
 
-/// Why a tag may not be moved by this commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// A newer commit moved it.
-    Newer(Mover),
-    /// History does not tell.
-    Unknown(Mover),
+/// What the notes beside an image say of moving a tag away from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// More than "every commit that moved it comes before this one".
+    pub standing: Option<Standing>,
+    /// What a note of this run has to carry on.
+    pub over: Option<Mover>,
 }
 
 /// A tag that stands, and on what: who moved it there is to be asked.
@@ -186,6 +191,8 @@ pub struct AskMover {
     pub tag: String,
     /// What it points at.
     pub digest: Digest,
+    /// How runs that move it are put in order.
+    pub order: Order,
 }
 
 /// What one destination holds.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fitness::Unfit;
 use super::model::Mover;
+use super::order::Standing;
 use crate::digest::Digest;
 use crate::name::ImageName;
 use crate::project::Architecture;
@@ -111,6 +112,12 @@ pub struct Function {
     /// A newer commit deployed what it runs, so it is left alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newer: Option<Mover>,
+    /// Why it is deployed to or left alone, where history alone does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Standing>,
+    /// The run of the default branch that another branch deploys over: its note is carried on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<Mover>,
     /// Which entry of the image's `deploy:` it is from.
     pub entry: usize,
 }
@@ -237,12 +244,14 @@ pub enum FunctionBlocker {
         /// Why.
         because: Unfit,
     },
-    /// History does not tell whether the commit that deployed to it is older than this one.
+    /// The commit that deployed to it may be newer than this one, or of a branch that this one may not deploy over.
     Unordered {
         /// The function.
         function: String,
         /// Who deployed to it.
         mover: Mover,
+        /// Why it may not be deployed to.
+        order: Standing,
     },
     /// Two images are deployed to it, as a stack names it.
     Claimed {

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::decide::reference_of;
-use super::facts::{AskMover, Facts, Observed, Standing};
+use super::decide::{is_refused, reference_of};
+use super::facts::{AskMover, Facts, Observed};
 use super::fitness::{misfit, platform_for};
 use super::function::{
     Function, FunctionAction, FunctionBlocker, FunctionFacts, FunctionId, FunctionReason, Observation, Service,
 };
 use super::model::{Action, Blocker, Plan, Step};
+use super::order::{Course, Why};
 use crate::digest::Digest;
 use crate::name::ImageName;
 use crate::project::{Architecture, Deployment, Functions, Image, Runner};
@@ -101,6 +102,8 @@ impl Entry<'_> {
             alias,
             reasons: vec![reason],
             newer: None,
+            order: None,
+            over: None,
             entry: self.entry,
         }
     }
@@ -142,15 +145,17 @@ impl Entry<'_> {
     /// An older commit does not deploy over a newer one.
     fn guard(&self, function: &mut Function, decided: &mut Decided) {
         let asked = (self.image.name.clone(), self.deployment.source, function.id().note());
-        match self.observed.movers.get(&asked) {
-            Some(Standing::Newer(mover)) => {
-                function.newer = Some(mover.clone());
-                function.action = FunctionAction::Keep;
-                function.to = function.from;
-            }
-            Some(Standing::Unknown(mover)) => decided
-                .block(self, FunctionBlocker::Unordered { function: function.function.clone(), mover: mover.clone() }),
-            None => {}
+        let Some(moved) = self.observed.movers.get(&asked) else { return };
+        function.over.clone_from(&moved.over);
+        let Some(standing) = &moved.standing else { return };
+        function.order = Some(standing.clone()).filter(|standing| standing.why != Why::Ancestor);
+        if standing.course() == Course::Stays {
+            function.newer = Some(standing.mover.clone());
+            function.action = FunctionAction::Keep;
+            function.to = function.from;
+        } else if is_refused(self.facts, standing) {
+            let (name, mover, order) = (function.function.clone(), standing.mover.clone(), standing.clone());
+            decided.block(self, FunctionBlocker::Unordered { function: name, mover, order });
         }
     }
 
@@ -192,8 +197,10 @@ pub fn functions_to_ask(facts: &Facts<'_>, plan: &Plan) -> Vec<AskMover> {
     let changing = plan.functions.iter().filter(|function| function.action == FunctionAction::Deploy);
     let ask = |function: &Function| {
         let image = facts.project.images.get(&function.image)?;
-        let index = image.deploy.get(function.entry)?.value.source;
-        Some(AskMover { image: function.image.clone(), index, tag: function.id().note(), digest: function.from? })
+        let deployment = &image.deploy.get(function.entry)?.value;
+        let (index, order) = (deployment.source, facts.project.order_of_function(image, deployment));
+        let (image, tag, digest) = (function.image.clone(), function.id().note(), function.from?);
+        Some(AskMover { image, index, tag, digest, order })
     };
     changing.filter_map(ask).collect()
 }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{Choices, Facts, Observed, Standing};
+use super::facts::{Choices, Facts, Moved, Observed};
 use super::fitness::Unfit;
 use super::function::{Function, FunctionAction, FunctionBlocker, FunctionFacts, FunctionReason, Observation};
 use super::functions::functions;
 use super::model::{Action, Blocker, Executor, Mover, Publication, Step};
+use super::order::{Standing, Why};
 use super::{Plan, Stale, functions_to_ask, stale};
 use crate::digest::{Digest, Key};
 use crate::graph::{Graph, Selection};
@@ -273,17 +274,20 @@ fn an_older_commit_does_not_deploy_over_a_newer_one() {
     let asked = scene.with(|facts| functions_to_ask(facts, &scene.plan()));
     let [asked] = &asked[..] else { panic!("{asked:?}") };
     assert_eq!((asked.tag.as_str(), asked.digest), ("lambda:us-east-1:Api", digest("old")));
-    let mover = Mover { commit: "c".repeat(40), time: 7 };
+    let mover = Mover { commit: "c".repeat(40), time: 7, branch: None };
+    let standing = |why| Standing { why, mover: mover.clone(), branch: None, default: None };
+    let moved = |why| Moved { standing: Some(standing(why)), over: None };
     let key = (asked.image.clone(), asked.index, asked.tag.clone());
-    scene.observed.movers.insert(key.clone(), Standing::Newer(mover.clone()));
+    scene.observed.movers.insert(key.clone(), moved(Why::Ancestor));
     let (functions, blockers) = scene.decided();
     assert_eq!((functions[0].action, functions[0].newer.as_ref()), (FunctionAction::Keep, Some(&mover)));
     assert_eq!(functions[0].to, functions[0].from, "it stays");
     assert!(blockers.is_empty());
-    scene.observed.movers.insert(key, Standing::Unknown(mover.clone()));
+    scene.observed.movers.insert(key, moved(Why::OtherBranch));
     let (functions, blockers) = scene.decided();
     assert_eq!(functions[0].action, FunctionAction::Deploy);
-    assert_eq!(because(&blockers), [FunctionBlocker::Unordered { function: "Api".to_owned(), mover }]);
+    let order = standing(Why::OtherBranch);
+    assert_eq!(because(&blockers), [FunctionBlocker::Unordered { function: "Api".to_owned(), mover, order }]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! `apply` reads a plan and may not look at how it was made: everything that matters at apply time is in it.
 
+mod blockers;
 mod decide;
 mod explain;
 mod facts;
@@ -12,6 +13,10 @@ mod functions;
 mod functions_tests;
 mod keys;
 mod model;
+mod order;
+#[cfg(test)]
+mod order_tests;
+mod places;
 mod reason;
 mod rebuild;
 mod repositories;
@@ -21,11 +26,12 @@ mod unseen;
 mod wanted;
 mod warning;
 
+pub use blockers::Part;
 pub use decide::{decide, reference_of, tags_to_ask};
 pub use explain::{Causes, Root, explain};
 pub use facts::{
-    AskMover, Choices, Facts, ImageFacts, Narrowing, Observed, ObservedDestination, Previous, Promoted, Since,
-    Standing, Wanted, WantedDestination, WantedTag,
+    AskMover, Choices, Facts, ImageFacts, Moved, Narrowing, Observed, ObservedDestination, Previous, Promoted, Since,
+    Wanted, WantedDestination, WantedTag,
 };
 pub use fitness::{Unfit, misfit, platform_for, unfit_parts};
 pub use function::{
@@ -38,6 +44,8 @@ pub use model::{
     Action, Blocker, Commit, Executor, FORCED_BUILDKIT, FORMAT, Mover, Narrowed, Plan, Publication, SetValue, Step,
     TagMove,
 };
+pub use order::{Age, Claim, Course, Here, Standing, Why, carried, judge};
+pub use places::path_in_repository;
 pub use reason::Reason;
 pub use rebuild::{Rebuild, RebuildState, rebuild};
 pub use repositories::{

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::function::{Function, FunctionBlocker};
+use super::order::Standing;
 use super::reason::Reason;
 use super::rebuild::Rebuild;
 use super::repositories::{MOST_TAGS, RepositoryAction, RepositoryNote, RepositoryStep};
@@ -104,6 +105,9 @@ pub struct Commit {
     pub id: String,
     /// Its time, in seconds since 1970.
     pub time: i64,
+    /// The branch that is checked out, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
     /// Whether an input of the images differs from it.
     pub dirty: bool,
 }
@@ -210,6 +214,12 @@ pub struct TagMove {
     /// A newer commit moved it to where it stands, so it is left alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newer: Option<Mover>,
+    /// Why it moves or stays, where history alone does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Standing>,
+    /// The run of the default branch that the tag is taken from by another branch: its note is carried on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<Mover>,
 }
 
 /// Who moved a tag to where it stands.
@@ -219,6 +229,9 @@ pub struct Mover {
     pub commit: String,
     /// Its time, in seconds since 1970.
     pub time: i64,
+    /// The branch that the run was on, where the note says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
 }
 
 /// What stands for the first instruction where the manifest names the builder.
@@ -286,7 +299,7 @@ pub enum Blocker {
         /// How many it would have.
         tags: usize,
     },
-    /// History does not tell whether the commit that moved a tag is older than this one.
+    /// The commit that moved a tag may be newer than this one, or of a branch that this one may not take it from.
     Unordered {
         /// The image.
         #[schemars(with = "String")]
@@ -295,6 +308,8 @@ pub enum Blocker {
         reference: String,
         /// Who moved it.
         mover: Mover,
+        /// Why it may not be moved.
+        order: Standing,
     },
     /// Something stands in the way of a function.
     Function {

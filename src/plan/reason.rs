@@ -73,7 +73,7 @@ pub enum Reason {
     File {
         /// The context, "" for the default one; absent for `inputs.extra`.
         context: Option<String>,
-        /// Where it stands in the context.
+        /// Its path in the repository.
         path: String,
         /// `added`, `removed`, `content`, `mode` or `kind`.
         #[schemars(with = "String")]
@@ -155,14 +155,17 @@ impl From<Difference> for Reason {
 }
 
 impl Reason {
-    /// The reason of a difference, with why a file counts.
-    pub fn of(difference: Difference, narrowing: &Narrowing) -> Self {
+    /// The reason of a difference, with why a file counts. `place` gives the path in the repository of a file of a context.
+    pub fn of(difference: Difference, narrowing: &Narrowing, place: &dyn Fn(Option<&str>, &str) -> String) -> Self {
         let why = match &difference {
             Difference::File { context: Some(context), path, .. } if context.is_empty() => narrowing.because(path),
             _ => None,
         };
         match Self::from(difference) {
-            Self::File { context, path, change, .. } => Self::File { context, path, change, because: why },
+            Self::File { context, path, change, .. } => {
+                let path = place(context.as_deref(), &path);
+                Self::File { context, path, change, because: why }
+            }
             other => other,
         }
     }
@@ -170,8 +173,10 @@ impl Reason {
     /// The same without what differs between images that share it.
     pub fn shared(&self) -> Self {
         match self {
+            // One file is one cause, whichever contexts it is in.
             Self::File { context, path, change, .. } => {
-                Self::File { context: context.clone(), path: path.clone(), change: *change, because: None }
+                let context = context.as_ref().map(|_| String::new());
+                Self::File { context, path: path.clone(), change: *change, because: None }
             }
             other => other.clone(),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::AwsLogin;
+use super::{AwsLogin, Order};
 use crate::platform::Platform;
 
 /// Something that runs an image.
@@ -16,6 +16,8 @@ pub struct Deployment {
     pub source: usize,
     /// Where it is, if the manifest says so; else it is where the registry of that destination is.
     pub elsewhere: Option<Elsewhere>,
+    /// How runs that deploy to it are put in order; that of the destination unless given.
+    pub order: Option<Order>,
 }
 
 /// Another account than that of the registry, or another way to be there.

@@ -68,6 +68,18 @@ impl Project {
         }
     }
 
+    /// How runs are put in order that move the tags of one destination of `image`: the nearest `order:` counts.
+    pub fn order_of(&self, image: &Image, destination: usize) -> Order {
+        let Some(destination) = image.destinations.get(destination) else { return Order::default() };
+        let of_registry = || self.registries.get(&destination.registry).and_then(|registry| registry.order.clone());
+        destination.order.clone().or_else(of_registry).unwrap_or_default()
+    }
+
+    /// How runs are put in order that deploy to a function of `image`.
+    pub fn order_of_function(&self, image: &Image, deployment: &Deployment) -> Order {
+        deployment.order.clone().unwrap_or_else(|| self.order_of(image, deployment.source))
+    }
+
     /// The account where a deployment of `image` runs; `None` where nobody said it yet.
     pub fn account_of<'a>(&'a self, image: &Image, deployment: &'a Deployment) -> Option<&'a str> {
         if let Some(elsewhere) = &deployment.elsewhere {
@@ -79,6 +91,15 @@ impl Project {
             _ => None,
         }
     }
+}
+
+/// How runs that would move one tag, or deploy to one function, are put in order where history does not tell which commit is newer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// History alone: what it does not tell is refused.
+    pub history: bool,
+    /// The branch that takes from any other, in place of the repository's default branch.
+    pub branch: Option<String>,
 }
 
 /// What `prune` spares and what `sizes` counts; said of the project, of a registry or of a destination (the nearest wins).

@@ -1,6 +1,6 @@
 //! What comes out of a build, and where it goes.
 
-use super::Keep;
+use super::{Keep, Order};
 use crate::name::RegistryName;
 use crate::problem::Location;
 
@@ -15,6 +15,8 @@ pub struct Destination {
     pub tags: Vec<TagRule>,
     /// What `prune` spares and what `sizes` counts there.
     pub keep: Keep,
+    /// How runs that move its tags are put in order.
+    pub order: Option<Order>,
     /// The place of the destination.
     pub location: Location,
 }

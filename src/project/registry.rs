@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::Keep;
+use super::{Keep, Order};
 use crate::name::RegistryName;
 use crate::problem::Location;
 
@@ -18,6 +18,8 @@ pub struct Registry {
     pub public: bool,
     /// What `prune` spares and what `sizes` counts there.
     pub keep: Keep,
+    /// How runs that move its tags are put in order.
+    pub order: Option<Order>,
     /// Where it is declared.
     pub location: Location,
 }

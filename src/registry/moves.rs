@@ -13,20 +13,33 @@ use super::referral::entry_of;
 use super::repository::Repository;
 use crate::digest::Digest;
 use crate::oci::{Descriptor, Manifest, media_type};
+use crate::plan::{Claim, Mover};
 
 const TAGS: &str = "dev.orchestrate.tags";
 const COMMIT: &str = "dev.orchestrate.commit";
 const TIME: &str = "dev.orchestrate.commit-time";
+const BRANCH: &str = "dev.orchestrate.branch";
+const CONFIRMS: &str = "dev.orchestrate.confirms";
+const OVER: &str = "dev.orchestrate.over";
+const OVERRULES: &str = "dev.orchestrate.overrules";
 
-/// Tags that a run moved to an image, and the commit that it was made on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Tags that a run moved to an image or found there, and the commit that it was made on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MoveNote {
     /// The tags.
     pub tags: Vec<String>,
+    /// Those of them that the run did not move: they pointed at the image already.
+    pub confirms: Vec<String>,
     /// All hexadecimal digits of the commit.
     pub commit: String,
-    /// The commit's time, in seconds since 1970.
-    pub time: i64,
+    /// The commit's time, in seconds since 1970; `None` where the note has none that can be read.
+    pub time: Option<i64>,
+    /// The branch of the run, where it was on one. Notes of older versions name none.
+    pub branch: Option<String>,
+    /// The run of the default branch that these tags were taken from by a run of another branch.
+    pub over: Option<Mover>,
+    /// Commits whose notes beside this image do not count any more (`--allow-older`).
+    pub overrules: Vec<String>,
 }
 
 /// What is attached to an image: by one question.
@@ -62,9 +75,43 @@ impl MoveNote {
         annotation(COMMIT).filter(hexadecimal)?;
         Some(Self {
             tags: annotation(TAGS)?.split(' ').map(str::to_owned).collect(),
+            confirms: words(annotation(CONFIRMS)),
             commit: annotation(COMMIT)?.clone(),
-            time: annotation(TIME)?.parse().ok()?,
+            time: annotation(TIME).and_then(|time| time.parse().ok()),
+            branch: annotation(BRANCH).filter(|branch| !branch.is_empty()).cloned(),
+            over: annotation(OVER).and_then(|over| {
+                let mut parts = over.splitn(3, ' ');
+                let (commit, time) = (parts.next()?.to_owned(), parts.next()?.parse().ok()?);
+                Some(Mover { commit, time, branch: parts.next().map(str::to_owned) })
+            }),
+            overrules: words(annotation(OVERRULES)),
         })
+    }
+
+    /// What the notes beside an image claim of a tag.
+    pub fn claims(notes: &[Self], tag: &str) -> Vec<Claim> {
+        let of_tag = || notes.iter().filter(|note| note.tags.iter().any(|other| other == tag));
+        let overruled = |note: &&Self| {
+            let others = of_tag().filter(|other| other.commit != note.commit);
+            others.into_iter().any(|other| other.overrules.contains(&note.commit))
+        };
+        let mut counted: Vec<&Self> = of_tag().filter(|note| !overruled(note)).collect();
+        // Two that overrule each other: both count.
+        if counted.is_empty() {
+            counted = of_tag().collect();
+        }
+        let claims = counted.into_iter().flat_map(|note| {
+            let (commit, time, branch) = (note.commit.clone(), note.time, note.branch.clone());
+            let own = Claim { commit, time, branch, confirms: note.confirms.iter().any(|other| other == tag) };
+            let over = note.over.clone().map(|over| Claim {
+                commit: over.commit,
+                time: Some(over.time),
+                branch: over.branch,
+                confirms: true,
+            });
+            [Some(own), over].into_iter().flatten()
+        });
+        claims.collect()
     }
 
     fn manifest(&self, subject: &Descriptor) -> Manifest {
@@ -74,9 +121,26 @@ impl MoveNote {
         manifest.subject = Some(Descriptor::new(&subject.media_type, subject.digest, subject.size));
         manifest.annotations.insert(TAGS.to_owned(), self.tags.join(" "));
         manifest.annotations.insert(COMMIT.to_owned(), self.commit.clone());
-        manifest.annotations.insert(TIME.to_owned(), self.time.to_string());
+        let over = self.over.as_ref().map(|over| {
+            let branch = over.branch.as_deref().unwrap_or_default();
+            format!("{} {} {branch}", over.commit, over.time)
+        });
+        let further = [
+            (TIME, self.time.map(|time| time.to_string())),
+            (BRANCH, self.branch.clone()),
+            (CONFIRMS, Some(self.confirms.join(" ")).filter(|tags| !tags.is_empty())),
+            (OVER, over),
+            (OVERRULES, Some(self.overrules.join(" ")).filter(|commits| !commits.is_empty())),
+        ];
+        for (name, value) in further {
+            manifest.annotations.extend(value.map(|value| (name.to_owned(), value)));
+        }
         manifest
     }
+}
+
+fn words(text: Option<&String>) -> Vec<String> {
+    text.map(|text| text.split_whitespace().map(str::to_owned).collect()).unwrap_or_default()
 }
 
 impl Repository {
@@ -114,12 +178,11 @@ impl Repository {
         self.all_referrers(image).await.map(Attached::of)
     }
 
-    /// Who moved `tag` to the image `image`; nobody known if nothing is returned.
+    /// What is claimed of `tag` beside the image `image`: who moved it there. Nobody known if nothing is returned.
     ///
     /// # Errors
     /// As [`attached`](Self::attached).
-    pub async fn moves_of(&self, image: Digest, tag: &str) -> Result<Vec<MoveNote>, Error> {
-        let moves = self.attached(image).await?.moves;
-        Ok(moves.into_iter().filter(|note| note.tags.iter().any(|other| other == tag)).collect())
+    pub async fn claims_of(&self, image: Digest, tag: &str) -> Result<Vec<Claim>, Error> {
+        Ok(MoveNote::claims(&self.attached(image).await?.moves, tag))
     }
 }

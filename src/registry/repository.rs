@@ -70,6 +70,15 @@ impl Repository {
         Self::Layout(Layout::of_daemon(root, daemon))
     }
 
+    /// The clock of the registry, in seconds since 1970, as its last answer said; ours where it said nothing.
+    pub fn now(&self) -> i64 {
+        let ahead = match self {
+            Self::Remote { client, name } => client.0.host(&name.host).map_or(0, |host| host.ahead.load(Relaxed)),
+            Self::Layout(_) => 0,
+        };
+        super::transport::now().saturating_add(ahead)
+    }
+
     /// Where a tag points, or whether a digest is there; `None` if the manifest or the repository does not exist.
     ///
     /// # Errors

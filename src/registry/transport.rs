@@ -1,7 +1,7 @@
 //! Sends requests. All policy is here, once: authentication, redirects, retries, pauses, time limits, concurrency, counting.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
@@ -40,6 +40,8 @@ pub(super) struct Host {
     pub(super) outage: Outage,
     /// Whether there is a referrers API: 0 unknown, 1 no, 2 yes.
     pub(super) referrers: AtomicU8,
+    /// How far its clock is ahead of ours, in seconds, as its last answer said.
+    pub(super) ahead: AtomicI64,
     /// Whether blobs may be mounted; false once one that was there for certain was not.
     pub(super) mounts: AtomicBool,
 }
@@ -57,6 +59,17 @@ pub(super) struct Transport {
     clients: Mutex<HashMap<String, reqwest::Client>>,
     plain: OnceLock<reqwest::Client>,
     secure: OnceLock<reqwest::Client>,
+}
+
+/// Now by the clock of this machine, in seconds since 1970.
+pub(super) fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+/// The seconds since 1970 of a `Date` header.
+fn seconds_of(date: &str) -> Option<i64> {
+    let parsed = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(date);
+    parsed.ok().map(jiff::Timestamp::as_second)
 }
 
 impl Transport {
@@ -97,6 +110,7 @@ impl Transport {
             authorizer: Authorizer::default(),
             outage: Outage::default(),
             referrers: AtomicU8::new(0),
+            ahead: AtomicI64::new(0),
             mounts: AtomicBool::new(true),
         });
         hosts.insert(name.to_owned(), Arc::clone(&host));
@@ -157,6 +171,9 @@ impl Transport {
         loop {
             let reply = self.attempt(&host, call, used.as_ref()).await?;
             host.contacted.store(true, Relaxed);
+            if let Some(clock) = reply.header("date").and_then(seconds_of) {
+                host.ahead.store(clock.saturating_sub(now()), Relaxed);
+            }
             let strange = match reply.status() {
                 StatusCode::UNAUTHORIZED => true,
                 // ECR says this of a login that has expired. Of nobody, it says what it means.

@@ -40,9 +40,13 @@ pub fn functions_text(plan: &Plan, style: Style, verbose: bool) -> String {
 fn why(function: &Function) -> String {
     if let Some(newer) = &function.newer {
         let commit = &newer.commit[..newer.commit.len().min(7)];
-        return format!("left: the newer commit {commit} deployed what it runs");
+        return match &function.order {
+            Some(standing) => format!("left: commit {commit} deployed what it runs, {standing}"),
+            None => format!("left: the newer commit {commit} deployed what it runs"),
+        };
     }
-    function.reasons.iter().map(reason_text).collect::<Vec<_>>().join(", ")
+    let order = function.order.iter().map(ToString::to_string);
+    function.reasons.iter().map(reason_text).chain(order).collect::<Vec<_>>().join(", ")
 }
 
 fn reason_text(reason: &FunctionReason) -> String {
@@ -73,9 +77,10 @@ pub fn function_blocker_text(image: &ImageName, because: &FunctionBlocker) -> St
         FunctionBlocker::Unfit { function, because } => {
             format!("the function `{function}` cannot run {image}: {because}\n  help: nothing is touched until it can")
         }
-        FunctionBlocker::Unordered { function, mover } => format!(
-            "what `{function}` runs was deployed by commit {}, and history does not tell whether that is older than this one\n  help: fetch the whole history (`fetch-depth: 0`), or use --allow-older",
-            &mover.commit[..mover.commit.len().min(7)]
+        FunctionBlocker::Unordered { function, mover, order } => format!(
+            "what `{function}` runs was deployed by commit {}, {order}\n  help: {}",
+            &mover.commit[..mover.commit.len().min(7)],
+            order.help()
         ),
         FunctionBlocker::Claimed { function, other } => format!(
             "{other} and {image} are both deployed to `{function}`\n  help: a function runs one image; see what the stack names"

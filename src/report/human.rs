@@ -195,6 +195,7 @@ impl<W: Write + Send> Reporter for Human<W> {
         let style = self.style;
         match &event.event {
             Kind::Version { .. } => {}
+            Kind::Blocked { message, .. } => self.line(&format!("{} {message}", style.bad("apply would refuse:"))),
             Kind::RunStarted { build, copy, tag, keep, .. } => {
                 self.line(&format!("{build} to build, {copy} to copy, {tag} to tag, {keep} to keep"));
             }
@@ -254,9 +255,13 @@ impl<W: Write + Send> Reporter for Human<W> {
                 let from = from.map_or_else(|| "nothing".to_owned(), |digest| digest.short());
                 self.line(&format!("{} {reference}: {from} -> {}", style.good("tag"), to.short()));
             }
-            Kind::TagLeft { reference, commit, .. } => {
+            Kind::TagLeft { reference, commit, because, .. } => {
                 let commit = &commit[..commit.len().min(7)];
-                self.line(&format!("{} {reference}: the newer commit {commit} moved it", style.warn("left")));
+                let why = match because {
+                    Some(_) => format!("commit {commit} moved it, not a descendant; newer by its commit time"),
+                    None => format!("the newer commit {commit} moved it"),
+                };
+                self.line(&format!("{} {reference}: {why}", style.warn("left")));
             }
             Kind::FunctionStarted { function, region, image, action, .. } => {
                 let word = if *action == FunctionAction::Create { "making" } else { "deploying" };

@@ -19,7 +19,7 @@ pub use doctor::{Check, Health, checks_json, checks_text};
 pub use functions::function_blocker_text;
 pub use human::Human;
 pub use jsonl::JsonLines;
-pub use plan::plan_text;
+pub use plan::{blocker_text, blockers_text, plan_text};
 pub use quiet::Failures;
 pub use repositories::{change_text, note_text};
 pub use storage::{PrunedRepository, SizedRepository, prune_json, prune_text, sizes_json, sizes_text};

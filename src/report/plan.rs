@@ -11,7 +11,7 @@ use super::repositories::repositories_text;
 use super::style::Style;
 use super::unseen::unseen_text;
 use super::words::{action_word, reason_text, rebuild_text};
-use crate::plan::{Action, Blocker, Executor, Plan, Publication, Step, explain};
+use crate::plan::{Action, Blocker, Course, Executor, Plan, Publication, Step, explain};
 
 /// The whole plan: what happens to each image, where it goes, why, and what stands in the way.
 pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
@@ -38,12 +38,19 @@ pub fn plan_text(plan: &Plan, style: Style, verbose: bool) -> String {
     for rebuild in &plan.rebuilds {
         let _ = writeln!(text, "\n{}", style.warn(&rebuild_text(rebuild)));
     }
-    // An image with several destinations has the same tag at each.
-    for blocker in distinct(plan.blockers.iter().map(blocker_text)) {
-        let _ = writeln!(text, "\n{} {blocker}", style.bad("apply would refuse:"));
+    for warning in distinct(plan.images.iter().flat_map(|step| order_warnings(step, short_commit))) {
+        let _ = writeln!(text, "\n{}", style.warn(&warning));
     }
+    text.push_str(&blockers_text(plan, style));
     let _ = writeln!(text, "\n{}", summary(plan, style));
     text
+}
+
+/// Why `apply` would refuse a plan.
+pub fn blockers_text(plan: &Plan, style: Style) -> String {
+    // An image with several destinations has the same tag at each.
+    let blockers = distinct(plan.blockers.iter().map(blocker_text)).into_iter();
+    blockers.map(|blocker| format!("\n{} {blocker}\n", style.bad("apply would refuse:"))).collect()
 }
 
 /// How many images are named where all have the same reason.
@@ -120,12 +127,37 @@ fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
     texts.filter(|text| seen.insert(text.clone())).collect()
 }
 
-fn publication_text(publication: &Publication) -> String {
-    let left = |tag: &crate::plan::TagMove| match &tag.newer {
-        Some(newer) => {
-            format!("{} (left: the newer commit {} moved it)", tag.tag, &newer.commit[..newer.commit.len().min(7)])
+/// Tags that commit times put in order against this run, or that may yet be refused.
+fn order_warnings(step: &Step, short: fn(&str) -> &str) -> Vec<String> {
+    let tags =
+        step.destinations.iter().flat_map(|publication| publication.tags.iter().map(move |tag| (publication, tag)));
+    let warned = tags.filter_map(|(publication, tag)| {
+        let order = tag.order.as_ref()?;
+        let (reference, commit) = (format!("{}:{}", publication.reference, tag.tag), short(&order.mover.commit));
+        match order.course() {
+            Course::Stays => Some(format!("`{reference}` is left where it is: commit {commit} moved it, {order}")),
+            Course::Refused if order.why.is_doubtful() => Some(format!(
+                "`{reference}` was moved by commit {commit}, {order}; apply asks git for more history before it decides"
+            )),
+            _ => None,
         }
-        None => tag.tag.clone(),
+    });
+    warned.collect()
+}
+
+fn short_commit(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
+}
+
+fn publication_text(publication: &Publication) -> String {
+    let short = |mover: &crate::plan::Mover| mover.commit[..mover.commit.len().min(7)].to_owned();
+    let left = |tag: &crate::plan::TagMove| match (&tag.newer, &tag.order) {
+        (Some(newer), None) => format!("{} (left: the newer commit {} moved it)", tag.tag, short(newer)),
+        (Some(newer), Some(order)) => format!("{} (left: commit {} moved it, {order})", tag.tag, short(newer)),
+        (None, Some(order)) if order.course() == Course::Moves => {
+            format!("{} (moved by {} before: {order})", tag.tag, short(&order.mover))
+        }
+        _ => tag.tag.clone(),
     };
     let tags: Vec<String> = publication.tags.iter().map(left).collect();
     let from = publication.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
@@ -133,7 +165,8 @@ fn publication_text(publication: &Publication) -> String {
     format!("{} {}{tags}{from}", action_word(publication.action), publication.reference)
 }
 
-fn blocker_text(blocker: &Blocker) -> String {
+/// What stands in the way, with what to do.
+pub fn blocker_text(blocker: &Blocker) -> String {
     match blocker {
         Blocker::TagConflict { reference, stands, wanted, .. } => format!(
             "the fixed tag `{reference}` stands on another image ({})\n  help: a fixed tag is never overwritten; {}, or delete the tag",
@@ -154,9 +187,10 @@ fn blocker_text(blocker: &Blocker) -> String {
             "{} in `{reference}` would have {tags} tags; ECR allows 1,000\n  help: `{{ tag, on: change }}` makes commit tags only where something changed; `orchestrate prune` takes old ones away",
             digest.short()
         ),
-        Blocker::Unordered { reference, mover, .. } => format!(
-            "the tag `{reference}` was moved by commit {}, and history does not tell whether that is older than this one\n  help: fetch the whole history (`fetch-depth: 0`), or use --allow-older",
-            &mover.commit[..mover.commit.len().min(7)]
+        Blocker::Unordered { reference, mover, order, .. } => format!(
+            "the tag `{reference}` was moved by commit {}, {order}\n  help: {}",
+            &mover.commit[..mover.commit.len().min(7)],
+            order.help()
         ),
         Blocker::Function { image, because } => function_blocker_text(image, because),
         Blocker::Dirty { image, tag, path } => format!(

@@ -50,8 +50,8 @@ fn from_to(old: Option<&String>, new: Option<&String>) -> String {
 
 fn file_text(context: Option<&String>, path: &str, change: FileChange) -> String {
     let place = match context.map(String::as_str) {
-        Some("") => path.to_owned(),
-        Some(name) => format!("{path} (context {name})"),
+        // The path is that of the repository: which context it is in says nothing more.
+        Some(_) => path.to_owned(),
         None => format!("{path} (extra input)"),
     };
     match change {

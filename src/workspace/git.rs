@@ -23,6 +23,8 @@ pub struct GitState {
     pub time: i64,
     /// The day when the commit was made, in UTC: `2026-11-21`.
     pub date: String,
+    /// The default branch of the repository, where the CI system names it.
+    pub default_branch: Option<String>,
     /// Whether history is cut off, so that ancestry cannot be denied.
     pub shallow: bool,
     /// The folder that git manages.
@@ -69,6 +71,7 @@ pub fn git_state(root: &Path, env: &BTreeMap<String, String>) -> Result<Option<G
     let tags = names.iter().filter_map(|name| name.strip_prefix("tag: refs/tags/"));
     Ok(Some(GitState {
         branch: branch.map(str::to_owned).or_else(|| branch_of_ci(env)),
+        default_branch: default_branch_of_ci(env),
         tag: tag_of_ci(env).or_else(|| tags.max_by_key(|tag| by_version(tag)).map(str::to_owned)),
         date: day_of(time),
         commit,
@@ -91,6 +94,51 @@ pub fn is_ancestor(state: &GitState, old: &str, new: &str) -> Result<Option<bool
         Some(1) if !state.shallow => Some(false),
         _ => None,
     })
+}
+
+/// The branch that `origin` calls its default one, as the last clone or `git remote set-head` noted it.
+pub(super) fn origin_head(top: &Path) -> Option<String> {
+    let output = run(top, &["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"]).ok().flatten()?;
+    let name = String::from_utf8_lossy(&output.stdout);
+    name.trim().strip_prefix("refs/remotes/origin/").filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// Whether there is somewhere to fetch more history from.
+pub(super) fn has_origin(top: &Path) -> bool {
+    let output = run(top, &["config", "--get", "remote.origin.url"]).ok().flatten();
+    output.is_some_and(|output| output.status.success())
+}
+
+/// How many more commits of each line of history are fetched where history does not tell.
+const DEEPER: &str = "--deepen=200";
+/// How long that may take.
+const FETCH_TIME: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Fetches more history of the branch, or of all branches where none is checked out: of a shallow clone what was cut off, of a whole one
+/// what it lacks. Whether git did so.
+pub(super) fn fetch_more(state: &GitState) -> bool {
+    let mut arguments = vec!["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
+    arguments.extend(state.shallow.then_some(DEEPER));
+    arguments.push("origin");
+    let branch = state.branch.as_ref().map(|branch| format!("refs/heads/{branch}"));
+    arguments.extend(branch.as_deref());
+    let mut command = Command::new("git");
+    command.args(&arguments).current_dir(&state.top).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Nobody is there to answer a question for a password.
+    command.env("GIT_TERMINAL_PROMPT", "0").env("SSH_ASKPASS", "").env("GIT_ASKPASS", "");
+    let Ok(mut child) = command.spawn() else { return false };
+    let until = std::time::Instant::now() + FETCH_TIME;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) if std::time::Instant::now() < until => std::thread::sleep(std::time::Duration::from_millis(20)),
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return false;
+            }
+        }
+    }
 }
 
 /// Hash and time of each commit of each branch and tag, one a line.
@@ -151,6 +199,21 @@ fn branch_of_ci(env: &BTreeMap<String, String>) -> Option<String> {
         let is_branch = !branch.is_empty() && !branch.starts_with("refs/") && tag.as_deref() != Some(branch);
         is_branch.then(|| branch.to_owned())
     })
+}
+
+/// The variables in which CI systems name the default branch.
+const DEFAULT_BRANCH_VARIABLES: [&str; 4] =
+    ["CI_DEFAULT_BRANCH", "BUILDKITE_PIPELINE_DEFAULT_BRANCH", "DRONE_REPO_BRANCH", "CI_REPO_DEFAULT_BRANCH"];
+
+/// The default branch, from the CI's variables; GitHub has none and writes it into the file of the event.
+fn default_branch_of_ci(env: &BTreeMap<String, String>) -> Option<String> {
+    let named = DEFAULT_BRANCH_VARIABLES.iter().find_map(|variable| env.get(*variable).filter(|name| !name.is_empty()));
+    let of_github = || {
+        let event = std::fs::read(env.get("GITHUB_EVENT_PATH")?).ok()?;
+        let event: serde_json::Value = serde_json::from_slice(&event).ok()?;
+        event.pointer("/repository/default_branch")?.as_str().map(str::to_owned)
+    };
+    named.cloned().or_else(of_github)
 }
 
 fn tag_of_ci(env: &BTreeMap<String, String>) -> Option<String> {

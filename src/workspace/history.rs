@@ -1,32 +1,27 @@
 //! What git's history says of commits that other runs were made on.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::git::{GitState, is_ancestor};
-
-/// Where a commit stands, seen from the one that is checked out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Age {
-    /// It is an ancestor, or the commit itself.
-    Before,
-    /// It is a descendant.
-    After,
-    /// On another branch, not here, or cut off: history does not tell.
-    Unknown,
-}
+use super::git::{GitState, fetch_more, has_origin, is_ancestor, origin_head};
+use crate::plan::{Age, Claim, Here, Standing, judge};
+use crate::project::Order;
 
 /// The history below the commit that is checked out. Each commit is asked for once.
 #[derive(Debug, Default)]
 pub struct History {
     git: Option<GitState>,
     known: Mutex<BTreeMap<String, Age>>,
+    /// The branch and the default branch; asked for where they matter alone.
+    branches: OnceLock<(Option<String>, Option<String>)>,
+    /// Whether more history was fetched, once that was tried.
+    deepened: Mutex<Option<bool>>,
 }
 
 impl History {
     /// The history of a checkout; `None` knows of nothing.
     pub fn new(git: Option<GitState>) -> Self {
-        Self { git, known: Mutex::default() }
+        Self { git, ..Self::default() }
     }
 
     /// Where `commit` stands. Runs git, so it blocks for some milliseconds.
@@ -48,6 +43,60 @@ impl History {
         };
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(commit.to_owned(), age);
         age
+    }
+
+    /// This run, as the rule of moving tags sees it, by the registry's clock `now`. Runs git the first time.
+    pub fn here(&self, now: i64) -> Here {
+        let (branch, default) = self.branches().clone();
+        Here { time: self.git.as_ref().map(|git| git.time), branch, default, now }
+    }
+
+    /// The branch of this run: the one that is checked out, or that the CI system names; the default branch where the commit is one of
+    /// its own, as in Jenkins, which checks out a commit and says no more.
+    pub fn branch(&self) -> Option<String> {
+        self.branches().0.clone()
+    }
+
+    /// What `claims` say of this run's moving a tag, by the registry's clock `now`. With `deepens`, git is asked for more history where
+    /// times say too little.
+    pub fn judge(&self, claims: &[Claim], now: i64, order: &Order, deepens: bool) -> Option<Standing> {
+        let judged = || judge(claims, &self.here(now), order, &|commit| self.age_of(commit));
+        let standing = judged();
+        let doubtful = standing.as_ref().is_some_and(|standing| standing.why.is_doubtful());
+        if deepens && doubtful && self.may_deepen() && self.deepen() { judged() } else { standing }
+    }
+
+    fn branches(&self) -> &(Option<String>, Option<String>) {
+        self.branches.get_or_init(|| {
+            let Some(git) = &self.git else { return (None, None) };
+            let default = git.default_branch.clone().or_else(|| origin_head(&git.top));
+            let on_default = |default: &String| {
+                let remote = format!("refs/remotes/origin/{default}");
+                is_ancestor(git, &git.commit, &remote).ok().flatten() == Some(true)
+            };
+            let branch = git.branch.clone().or_else(|| default.clone().filter(on_default));
+            (branch, default)
+        })
+    }
+
+    /// Whether git could be asked for more history, and was not.
+    pub fn may_deepen(&self) -> bool {
+        let tried = self.deepened.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        !tried && self.git.as_ref().is_some_and(|git| has_origin(&git.top))
+    }
+
+    /// Fetches more history, once in a run. Whether some came. Blocks for as long as the fetch takes, a minute at most.
+    pub fn deepen(&self) -> bool {
+        let mut deepened = self.deepened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(done) = *deepened {
+            return done;
+        }
+        let done = self.git.as_ref().is_some_and(|git| has_origin(&git.top) && fetch_more(git));
+        if done {
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, age| *age != Age::Unknown);
+        }
+        *deepened = Some(done);
+        done
     }
 }
 

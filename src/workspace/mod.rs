@@ -42,7 +42,7 @@ pub use error::Error;
 pub use explain::{Because, Explained};
 pub use files::{ContextFiles, ContextRequest};
 pub use git::{GitState, git_state, is_ancestor};
-pub use history::{Age, History, commit_times};
+pub use history::{History, commit_times};
 pub use open::{IgnoreFile, STATE_FOLDER, Workspace};
 pub use snapshot::{Origin, Snapshot};
 pub use stat::FileStat;

@@ -1,6 +1,6 @@
 //! `orchestrate apply`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -18,13 +18,14 @@ use crate::cli::pins::LOCK;
 use crate::cli::set;
 use crate::cli::settings::Settings;
 use crate::cli::{eprint, print};
-use crate::event::{Receipt, RunOutcome};
+use crate::event::{Event, Kind, Receipt, RunOutcome};
 use crate::exec::assemble::Cache;
 use crate::fingerprint::day_of;
-use crate::plan::{Action, Executor, Plan, Reason, TagMove, stale};
+use crate::name::ImageName;
+use crate::plan::{Action, Blocker, Executor, Part, Plan, Reason, TagMove, stale};
 use crate::project::RegistryKind;
 use crate::registry::{ContentStore, Need};
-use crate::report::{Failures, Human, JsonLines, Reporter, plan_text};
+use crate::report::{Failures, Human, JsonLines, Reporter, blocker_text, plan_text};
 
 /// Builds, publishes and tags what the plan says.
 pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Exit, Failure> {
@@ -41,6 +42,10 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
     let choose = chosen(&arguments.choose, saved.as_ref());
     let settings = &saved.as_ref().map_or_else(|| Ok(settings.clone()), |saved| as_saved(settings, saved))?;
     let planned = make_sound_plan(settings, &choose, &outputs).await?;
+    let part = part_of(arguments);
+    if let Some(saved) = &saved {
+        refuse(saved, part, settings, arguments)?;
+    }
     if let Some(why) = saved.as_ref().and_then(|saved| stale(saved, &planned.plan)) {
         return Err(Failure::Message {
             exit: Exit::Stale,
@@ -48,10 +53,7 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
             help: Some("make a new one with `orchestrate plan --out`; nothing was touched".to_owned()),
         });
     }
-    if !planned.plan.blockers.is_empty() {
-        eprint(&plan_text(&planned.plan, settings.err, settings.verbose));
-        return Err(Failure::wrong("the plan has blockers; nothing was touched", "see `apply would refuse` above"));
-    }
+    refuse(&planned.plan, part, settings, arguments)?;
     if arguments.publish {
         all_published(&planned.plan)?;
     }
@@ -63,6 +65,52 @@ pub async fn apply(settings: &Settings, arguments: &ApplyArguments) -> Result<Ex
     let receipt = conduct(planned, settings, arguments).await?;
     keep(&state, &receipt, arguments.receipt.as_deref())?;
     Ok(exit_of(&receipt))
+}
+
+/// What of a plan the command line asks for.
+const fn part_of(arguments: &ApplyArguments) -> Part {
+    match (arguments.no_push, arguments.build_only) {
+        (true, _) => Part::Nothing,
+        (false, true) => Part::Keys,
+        (false, false) => Part::Everything,
+    }
+}
+
+/// Refuses a plan that has blockers, in the form that the command line asks for. With `--publish-partial` those of some images do not
+/// stop the others.
+fn refuse(plan: &Plan, part: Part, settings: &Settings, arguments: &ApplyArguments) -> Result<(), Failure> {
+    let blockers = plan.blockers_of(part);
+    let goes_on = arguments.publish_partial && !blocks_all(plan, &blockers);
+    if blockers.is_empty() || goes_on {
+        return Ok(());
+    }
+    if settings.json {
+        let mut out = JsonLines(Stdout);
+        let version = Kind::Version { format: crate::event::FORMAT };
+        let kinds = blockers
+            .iter()
+            .map(|blocker| Kind::Blocked { blocker: (*blocker).clone(), message: blocker_text(blocker) });
+        for (seq, event) in (0..).zip(std::iter::once(version).chain(kinds)) {
+            out.event(&Event { seq, at: 0, event });
+        }
+    } else {
+        eprint(&plan_text(plan, settings.err, settings.verbose));
+    }
+    Err(Failure::wrong("the plan has blockers; nothing was touched", "see `apply would refuse` above"))
+}
+
+/// Whether blockers leave no image that a run could publish.
+fn blocks_all(plan: &Plan, blockers: &[&Blocker]) -> bool {
+    let blocked: BTreeSet<_> = blockers.iter().flat_map(|blocker| blocker.images(plan)).collect();
+    let mut due = plan.images.iter().filter(|step| step.chosen && step.action != Action::Keep).peekable();
+    due.peek().is_none() || due.all(|step| blocked.contains(&step.name))
+}
+
+/// What stops each image, as text.
+fn blocked(plan: &Plan, part: Part) -> BTreeMap<ImageName, String> {
+    let blockers = plan.blockers_of(part).into_iter();
+    let of_images = blockers.flat_map(|blocker| blocker.images(plan).into_iter().map(move |image| (image, blocker)));
+    of_images.map(|(image, blocker)| (image.clone(), blocker_text(blocker))).collect()
 }
 
 /// The exit code that a run's end means.
@@ -195,11 +243,16 @@ pub async fn conduct(planned: Planned, settings: &Settings, arguments: &ApplyArg
             return Err(Failure::surroundings(error.to_string(), error.help().map(str::to_owned)));
         }
     }
+    let part = part_of(arguments);
+    let keys = if part == Part::Nothing { part } else { Part::Keys };
+    let (unpublishable, untaggable) = (blocked(&plan, keys), blocked(&plan, part));
     let options = Options {
         jobs: settings.jobs,
         fail_fast: arguments.fail_fast,
         build_only: arguments.build_only,
         publish_partial: arguments.publish_partial,
+        blocked: unpublishable,
+        untaggable,
     };
     let (events, shown) = Events::start(reporters(settings, &state)?);
     let cancel = CancellationToken::new();

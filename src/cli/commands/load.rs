@@ -147,11 +147,18 @@ fn send_to_daemon(loaded: &mut Loaded, name: &ImageName, platform: &Platform, ca
 }
 
 fn destination(registry: &RegistryName, repository: String, tags: Vec<TagRule>, at: &Location) -> Destination {
-    Destination { registry: registry.clone(), repository, tags, keep: Keep::default(), location: at.clone() }
+    Destination {
+        registry: registry.clone(),
+        repository,
+        tags,
+        keep: Keep::default(),
+        order: None,
+        location: at.clone(),
+    }
 }
 
 fn declared(name: RegistryName, kind: RegistryKind, at: &Location) -> Registry {
-    Registry { name, kind, public: false, keep: Keep::default(), location: at.clone() }
+    Registry { name, kind, public: false, keep: Keep::default(), order: None, location: at.clone() }
 }
 
 fn no_docker(why: &str) -> Failure {

@@ -17,6 +17,8 @@ mod init;
 mod inputs;
 mod load;
 mod narrowing;
+#[cfg(test)]
+mod order_tests;
 mod plan;
 mod print;
 mod prune;

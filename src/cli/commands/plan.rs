@@ -16,8 +16,8 @@ use crate::cli::settings::Settings;
 use crate::cli::{eprint, print, show_problems};
 use crate::name::ImageName;
 use crate::plan::{Action, Choices, Commit, Facts, Plan, Warning, decide_repositories, repositories_to_ask, wanted};
-use crate::report::{plan_text, unseen_text};
-use crate::workspace::History;
+use crate::report::{blockers_text, plan_text, unseen_text};
+use crate::workspace::{GitState, History};
 
 /// A plan and what it was made from.
 pub struct Planned {
@@ -52,6 +52,13 @@ pub async fn plan(settings: &Settings, arguments: &PlanArguments) -> Result<Exit
     } else {
         say_pins(&planned, settings);
         print(&plan_text(&planned.plan, settings.out, settings.verbose));
+    }
+    if !planned.plan.blockers.is_empty() {
+        // The table names them; other forms do not reach people.
+        if arguments.matrix || settings.json {
+            eprint(&blockers_text(&planned.plan, settings.err));
+        }
+        return Ok(Exit::Wrong);
     }
     let changes = arguments.exit_code && planned.plan.has_changes();
     Ok(if changes { Exit::Changes } else { Exit::Done })
@@ -142,14 +149,19 @@ async fn planned(
         rebuild.insert(loaded.image(name)?.name.clone());
     }
     let dirty = prepared.facts.values().any(|facts| !facts.uncommitted.is_empty());
-    let commit = loaded.git.as_ref().map(|git| Commit { id: git.commit.clone(), time: git.time, dirty });
+    let history = History::new(loaded.git.clone());
+    let branch = || history.branch();
+    let commit = |git: &GitState| Commit { id: git.commit.clone(), time: git.time, branch: branch(), dirty };
+    let commit = loaded.git.as_ref().map(commit);
     let from = choose.from.clone();
     let choices = Choices {
+        prefix: loaded.prefix(),
         set: set::kept(&settings.set, &loaded.project),
         commit,
         allow_dirty: choose.allow_dirty,
         rebuild,
         offline: settings.offline,
+        may_deepen: !verify && !settings.offline && history.may_deepen(),
         from,
         now: dates::now(),
     };
@@ -160,7 +172,6 @@ async fn planned(
         None => Vec::new(),
     };
     let sources: Sources = loaded.project.images.keys().map(|image| (image.clone(), places(image))).collect();
-    let history = History::new(loaded.git.clone());
     if !settings.offline {
         dates::ask(&loaded.project, &mut prepared.facts, &repositories).await?;
     }
@@ -182,6 +193,7 @@ async fn planned(
         history: &history,
         functions: &*functions,
         allow_older: choose.allow_older,
+        deepens: verify && !settings.offline,
         verify,
     };
     let plan = asking.plan().await?;

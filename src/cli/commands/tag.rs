@@ -12,10 +12,11 @@ use crate::cli::print;
 use crate::cli::settings::Settings;
 use crate::digest::Digest;
 use crate::oci::RawManifest;
-use crate::plan::{Commit, Publication};
+use crate::plan::{Commit, Course, Publication};
+use crate::project::{Image, Order, Project};
 use crate::reference::tag_problem;
 use crate::registry::{By, Error, MoveNote, Repository};
-use crate::workspace::{Age, History};
+use crate::workspace::History;
 
 /// The version of what `--json` prints.
 const FORMAT: u32 = 1;
@@ -38,6 +39,8 @@ struct Standing<'a> {
 struct Rules<'a> {
     arguments: &'a TagArguments,
     history: Arc<History>,
+    project: &'a Project,
+    image: &'a Image,
 }
 
 /// Puts further tags on a published image, at each of its destinations. All are judged before the first is put.
@@ -59,7 +62,8 @@ pub async fn tag(settings: &Settings, arguments: &TagArguments) -> Result<Exit, 
             "run `orchestrate apply` first",
         ));
     };
-    let rules = Rules { arguments, history: Arc::new(planned.history) };
+    let (project, history) = (&planned.loaded.project, Arc::new(planned.history));
+    let rules = Rules { arguments, history, project, image };
     let mut places = Vec::new();
     for publication in &step.destinations {
         let repository = planned.repositories.get(&publication.registry, &publication.repository);
@@ -128,37 +132,39 @@ async fn may_move(
     (from, to): (Digest, Digest),
 ) -> Result<(), Failure> {
     let reference = format!("{}:{tag}", publication.reference);
-    let notes = match declared_fixed(publication, tag) {
+    let claims = match declared_fixed(publication, tag) {
         Some(true) => Vec::new(),
-        _ => repository.moves_of(from, tag).await.map_err(|error| failed(&error))?,
+        _ => repository.claims_of(from, tag).await.map_err(|error| failed(&error))?,
     };
-    if notes.is_empty() {
+    if claims.is_empty() {
         return if rules.arguments.moves { Ok(()) } else { Err(conflict(&reference, from, to)) };
     }
     if rules.arguments.allow_older {
         return Ok(());
     }
-    for note in &notes {
-        let (history, commit) = (Arc::clone(&rules.history), note.commit.clone());
-        let age = tokio::task::spawn_blocking(move || history.age_of(&commit)).await.unwrap_or(Age::Unknown);
-        let commit = note.commit.get(..7).unwrap_or(&note.commit);
-        let moved = format!("the tag `{reference}` was moved to {from} by commit {commit}");
-        match age {
-            Age::Before => {}
-            Age::After => {
-                let message = format!("{moved}, which is newer; {to} was not tagged");
-                return Err(Failure::wrong(message, "use --allow-older to move it back; nothing was touched"));
-            }
-            Age::Unknown => {
-                let message = format!(
-                    "{moved}, and history does not tell whether that is older than this one; {to} was not tagged"
-                );
-                let help = "fetch the whole history (`fetch-depth: 0`), or use --allow-older; nothing was touched";
-                return Err(Failure::wrong(message, help));
-            }
-        }
-    }
-    Ok(())
+    let (history, order, now) = (Arc::clone(&rules.history), publication_order(rules, publication), repository.now());
+    let judged = tokio::task::spawn_blocking(move || history.judge(&claims, now, &order, true)).await;
+    let standing = match judged.map_err(|error| Failure::surroundings(error.to_string(), None))? {
+        Some(standing) if standing.course() != Course::Moves => standing,
+        _ => return Ok(()),
+    };
+    let commit = standing.mover.commit.get(..7).unwrap_or(&standing.mover.commit);
+    let message =
+        format!("the tag `{reference}` was moved to {from} by commit {commit}, {standing}; {to} was not tagged");
+    let help = match standing.course() {
+        Course::Stays => "use --allow-older to move it back; nothing was touched".to_owned(),
+        _ => format!("{}; nothing was touched", standing.help()),
+    };
+    Err(Failure::wrong(message, help))
+}
+
+/// How runs that move the tags of a publication are put in order.
+fn publication_order(rules: &Rules<'_>, publication: &Publication) -> Order {
+    let destinations = rules.image.destinations.iter();
+    let index = destinations.into_iter().position(|destination| {
+        destination.registry.as_str() == publication.registry && destination.repository == publication.repository
+    });
+    index.map(|index| rules.project.order_of(rules.image, index)).unwrap_or_default()
 }
 
 fn conflict(reference: &str, from: Digest, to: Digest) -> Failure {
@@ -175,7 +181,8 @@ async fn put(place: &Place<'_>, digest: Digest, commit: Option<&Commit>) -> Resu
     };
     let moved: Vec<String> = due().filter(is_moved).map(|tag| tag.tag.to_owned()).collect();
     if let (Some(commit), false) = (commit, moved.is_empty()) {
-        let note = MoveNote { tags: moved, commit: commit.id.clone(), time: commit.time };
+        let (id, branch) = (commit.id.clone(), commit.branch.clone());
+        let note = MoveNote { tags: moved, commit: id, time: Some(commit.time), branch, ..MoveNote::default() };
         place.repository.attach_move(&place.raw.descriptor(), &note).await.map_err(|error| failed(&error))?;
     }
     for Standing { tag, from } in due() {

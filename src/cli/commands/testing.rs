@@ -65,6 +65,21 @@ impl Shop {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
+    /// A clone of a branch, cut off at a depth, under another name of the branch.
+    pub(super) fn clone_of(&self, branch: &str, depth: u32, name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("file://{}", self.root().display());
+        let depth = depth.to_string();
+        let clone = ["clone", "-q", "--depth", &depth, "-b", branch, &url, "."];
+        let output = Program::new("git").args(clone).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let shop = Self { folder, cloud: self.cloud.clone() };
+        if branch != name {
+            shop.git(&["branch", "-q", "-m", name]);
+        }
+        shop
+    }
+
     /// A commit with this content.
     pub(super) fn commit(&self, content: &str) -> String {
         self.write("a.txt", content);

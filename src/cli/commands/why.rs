@@ -10,7 +10,7 @@ use crate::cli::print;
 use crate::cli::settings::Settings;
 use crate::digest::Digest;
 use crate::fingerprint::{Document, difference};
-use crate::plan::Reason;
+use crate::plan::{Reason, path_in_repository};
 use crate::registry::{By, Repository};
 use crate::report::differences_text;
 
@@ -52,11 +52,13 @@ pub async fn why(settings: &Settings, arguments: &WhyArguments) -> Result<Exit, 
         )
     })?;
     let narrowing = planned.prepared.facts.get(&image.name).map(|facts| facts.narrowing.clone()).unwrap_or_default();
+    let prefix = planned.loaded.prefix();
+    let place = |context: Option<&str>, path: &str| path_in_repository(image, &prefix, context, path);
     let mut found: Vec<Reason> = Vec::new();
     for work in work.platforms.values() {
         let now = work.fingerprint.record();
         if let Some(old) = document.records.iter().find(|old| old.platform == now.platform) {
-            for new in difference(old, &now).into_iter().map(|new| Reason::of(new, &narrowing)) {
+            for new in difference(old, &now).into_iter().map(|new| Reason::of(new, &narrowing, &place)) {
                 if !found.contains(&new) {
                     found.push(new);
                 }

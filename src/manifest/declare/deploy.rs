@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 
 use super::forms::{DurationText, OneOrMany, Scalar, Template};
+use super::registry::OrderForm;
 
 /// Something that runs the image: one of `lambda` and `agentcore`.
 #[derive(JsonSchema)]
@@ -68,6 +69,9 @@ pub struct LambdaDecl {
     /// Make the function if it is not there; `true`, or how.
     #[serde(default)]
     pub create: Option<CreateFunctionForm>,
+    /// Which of two runs may deploy where history does not tell which commit is newer; as at the destination unless given.
+    #[serde(default)]
+    pub order: Option<OrderForm>,
 }
 
 /// Whether and how a function that is not there is made.
@@ -126,6 +130,9 @@ pub struct AgentCoreDecl {
     /// The region; that of the image's first destination of `kind: ecr` unless given.
     #[serde(default)]
     pub region: Option<Scalar>,
+    /// Which of two runs may deploy where history does not tell which commit is newer; as at the destination unless given.
+    #[serde(default)]
+    pub order: Option<OrderForm>,
 }
 
 /// An architecture that Lambda runs.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 
 use super::forms::{OneOrMany, Scalar, Template};
-use super::registry::RetainDecl;
+use super::registry::{OrderForm, RetainDecl};
 
 /// A repository that the image is published to.
 #[derive(JsonSchema)]
@@ -31,6 +31,9 @@ pub struct PushDecl {
     /// Digests or tags that `orchestrate prune` never touches here.
     #[serde(default)]
     pub in_use_by: OneOrMany<Scalar>,
+    /// Which of two runs may move a tag here where history does not tell which commit is newer.
+    #[serde(default)]
+    pub order: Option<OrderForm>,
 }
 
 /// A tag.

@@ -53,6 +53,35 @@ pub struct RegistryDecl {
     /// Digests or references that `orchestrate prune` never touches.
     #[serde(default)]
     pub in_use_by: OneOrMany<Scalar>,
+    /// Which of two runs may move a tag where history does not tell which commit is newer.
+    #[serde(default)]
+    pub order: Option<OrderForm>,
+}
+
+/// Which of two runs may move a tag or deploy to a function. A descendant always may, an ancestor never.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+pub enum OrderForm {
+    /// `history`: what history does not tell is refused.
+    Short(Template<OrderWord>),
+    /// Commit times decide within a branch, and one branch takes from any other.
+    Full(OrderDecl),
+}
+
+words! {
+    /// What puts runs in order.
+    OrderWord {
+        /// History alone.
+        History,
+    }
+}
+
+/// Commit times decide within a branch, and one branch takes from any other.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderDecl {
+    /// The branch that takes from any other; the repository's default branch unless given.
+    pub branch: Scalar,
 }
 
 /// The kinds of registries.

@@ -2,7 +2,7 @@
 
 use super::aws::{self, ACCOUNT_HELP, is_account, login};
 use super::read;
-use super::registries::Registries;
+use super::registries::{Registries, order_of};
 use crate::manifest::node::Node;
 use crate::manifest::render::Renderer;
 use crate::problem::{Code, Problem};
@@ -58,7 +58,7 @@ fn deployment(
     let elsewhere = elsewhere(node, renderer);
     let wanted = Wanted { region, account: elsewhere.as_ref().map(|elsewhere| elsewhere.account.as_str()) };
     let (region, source) = source(&runner, &wanted, image, registries, &location, renderer)?;
-    let value = Deployment { runner, region, source, elsewhere };
+    let value = Deployment { runner, region, source, elsewhere, order: order_of(node) };
     (renderer.errors() == errors).then_some(Located { value, location })
 }
 

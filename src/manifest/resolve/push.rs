@@ -44,6 +44,7 @@ fn default_destination(registries: &registries::Registries, draft: &Draft<'_>) -
         repository: repository.clone(),
         tags: Vec::new(),
         keep: Keep::default(),
+        order: None,
         location: draft.location.clone(),
     };
     registries.declared.keys().map(to).collect()
@@ -86,12 +87,13 @@ fn destination(
         aws::repository(name, declared, &place_of(item), renderer);
     }
     let tags = tags_node.map(|node| tag_rules(node, draft, renderer)).unwrap_or_default();
-    let keep = registries::keep_of(&plain, renderer);
+    let (keep, order) = (registries::keep_of(&plain, renderer), registries::order_of(&plain));
     (renderer.errors() == errors).then_some(Destination {
         registry: registry?,
         repository: repository?,
         tags,
         keep,
+        order,
         location: place_of(item),
     })
 }
@@ -140,11 +142,20 @@ fn repository_of(item: &Node, draft: &Draft<'_>, renderer: &mut Renderer) -> Opt
         renderer.report(
             Problem::error(Code::InvalidRepository, format!("`{repository}` cannot be a repository: {why}"))
                 .at(&place, "")
-                .help("`{{lower ...}}` and `{{slug ...}}` make a text fit"),
+                .help(repository_help(&repository)),
         );
         return None;
     }
     Some(repository)
+}
+
+/// What makes a text fit: lower case alone, where that is what it lacks.
+fn repository_help(repository: &str) -> String {
+    let lower = repository.to_lowercase();
+    match repository_problem(&lower) {
+        None => format!("repositories are written in lower case: `{lower}`; `{{{{lower ...}}}}` does it to a template"),
+        Some(_) => "`{{lower ...}}` and `{{slug ...}}` make a text fit".to_owned(),
+    }
 }
 
 fn tag_rules(node: &Node, draft: &Draft<'_>, renderer: &mut Renderer) -> Vec<TagRule> {

@@ -13,7 +13,8 @@ use crate::manifest::render::{References, Renderer};
 use crate::manifest::template::Scope;
 use crate::name::RegistryName;
 use crate::problem::{Code, Problem};
-use crate::project::{AwsLogin, CreateRepository, Keep, Registry, RegistryKind, Retention};
+use crate::project::{AwsLogin, CreateRepository, Keep, Order, Registry, RegistryKind, Retention};
+use crate::reference::repository_problem;
 
 /// Where images go if no registry is declared.
 const DEFAULT_NAME: &str = "layout";
@@ -72,7 +73,8 @@ pub(super) fn resolve(
         let name = RegistryName::new(DEFAULT_NAME);
         let kind = RegistryKind::Layout { path: DEFAULT_PATH.to_owned() };
         let location = root.location.clone();
-        declared.insert(name.clone(), Registry { name, kind, public: false, keep: Keep::default(), location });
+        declared
+            .insert(name.clone(), Registry { name, kind, public: false, keep: Keep::default(), order: None, location });
     }
     Registries { declared, broken, only_default }
 }
@@ -85,7 +87,7 @@ const KEYS: &[(&str, &[&str], Option<&str>)] = &[
     ("layout", &["path"], Some("path")),
     ("docker", &[], None),
 ];
-const COMMON: &[&str] = &["kind", "public", "retain", "price", "in_use_by"];
+const COMMON: &[&str] = &["kind", "public", "retain", "price", "in_use_by", "order"];
 
 fn registry(key: &Key, node: &Node, choices: &Choices, renderer: &mut Renderer) -> Option<Registry> {
     let kind_node = node.get("kind")?;
@@ -118,7 +120,8 @@ fn registry(key: &Key, node: &Node, choices: &Choices, renderer: &mut Renderer) 
     }
     let public = matches!(kind, RegistryKind::EcrPublic { .. }) || read::flag(node.get("public"));
     let name = RegistryName::new(&key.text);
-    Some(Registry { name, kind, public, keep: keep_of(node, renderer), location: key.location.clone() })
+    let (keep, order) = (keep_of(node, renderer), order_of(node));
+    Some(Registry { name, kind, public, keep, order, location: key.location.clone() })
 }
 
 /// A profile may turn a registry into one of another kind; what the manifest said about the old kind is then void.
@@ -242,11 +245,29 @@ fn oci(node: &Node, renderer: &mut Renderer) -> Option<RegistryKind> {
         return None;
     };
     let (host, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let path = prefix.trim_matches('/');
+    if let Some(why) = repository_problem(path).filter(|_| !path.is_empty()) {
+        let lower = path.to_lowercase();
+        let help = match repository_problem(&lower) {
+            None => format!("write `{scheme}://{host}/{lower}`; `{{{{lower ...}}}}` does it to a template"),
+            Some(_) => "repositories below it would have this name before their own".to_owned(),
+        };
+        let problem = Problem::error(Code::InvalidRegistry, format!("`{path}` cannot begin a repository: {why}"));
+        renderer.report(problem.at(&node.location, "").help(help));
+        return None;
+    }
     Some(RegistryKind::Oci {
         scheme: scheme.to_owned(),
         host: host.to_owned(),
         prefix: prefix.trim_matches('/').to_owned(),
     })
+}
+
+/// What `order` says beside a registry, a destination or a function.
+pub(super) fn order_of(node: &Node) -> Option<Order> {
+    let order = node.get("order").filter(|order| order.kind != Kind::Null)?;
+    let branch = order.get("branch").and_then(Node::text).filter(|branch| !branch.is_empty()).map(str::to_owned);
+    Some(Order { history: order.text() == Some("history"), branch })
 }
 
 /// What `retain`, `price` and `in_use_by` say beside a registry, a destination, or at the top.

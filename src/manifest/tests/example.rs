@@ -41,7 +41,7 @@ fn five_lambdas_and_two_bases() {
     let runner = Runner::Lambda(Lambda { functions, publish: false, alias: None, create: None });
     assert_eq!(
         thumb.deploy[0].value,
-        Deployment { runner, region: "us-east-1".to_owned(), source: 0, elsewhere: None }
+        Deployment { runner, region: "us-east-1".to_owned(), source: 0, elsewhere: None, order: None }
     );
     let label = image(&project, "label");
     assert_eq!(label.role, Role::Base);
