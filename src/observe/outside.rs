@@ -36,7 +36,7 @@ pub enum OutsideError {
     #[error("`{reference}` is not an image: {why}")]
     NotAnImage {
         /// The image.
-        reference: Reference,
+        reference: Box<Reference>,
         /// Why.
         why: String,
     },
@@ -69,7 +69,7 @@ pub async fn pin_of(client: &Client, reference: &Reference, platform: &Platform)
 fn child_of(raw: &RawManifest, reference: &Reference, platform: &Platform) -> Result<Digest, OutsideError> {
     let Ok(Contents::Index(index)) = raw.contents() else {
         let why = "its index cannot be read".to_owned();
-        return Err(OutsideError::NotAnImage { reference: reference.clone(), why });
+        return Err(OutsideError::NotAnImage { reference: Box::new(reference.clone()), why });
     };
     let fits = |child: &&crate::oci::Descriptor| {
         child.platform.as_ref().and_then(crate::oci::DescriptorPlatform::normalized).as_ref() == Some(platform)
@@ -101,7 +101,7 @@ pub async fn config_of(
 ) -> Result<ImageConfig, OutsideError> {
     let repository = Repository::remote(client, RepositoryName::from(reference));
     let failed = |error| OutsideError::Registry { reference: reference.clone(), error: Box::new(error) };
-    let wrong = |why: String| OutsideError::NotAnImage { reference: reference.clone(), why };
+    let wrong = |why: String| OutsideError::NotAnImage { reference: Box::new(reference.clone()), why };
     let raw = repository.get_manifest(By::Digest(digest)).await.map_err(failed)?;
     let mut raw = raw.ok_or_else(|| OutsideError::Missing(reference.clone()))?;
     if media_type::is_index(raw.media_type()) {
