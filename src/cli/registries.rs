@@ -93,7 +93,9 @@ fn logins_go_home(registry: &Registry, trusted: &str) -> Result<(), Failure> {
             "the `url:` of the registry `{}` is `{url}`, which is not one of its own hosts: no login of AWS is sent there",
             registry.name
         ),
-        format!("leave `url:` out to use the built-in address, or name this one in the environment: {TRUSTED_ADDRESSES}={url}"),
+        format!(
+            "leave `url:` out to use the built-in address, or name this one in the environment: {TRUSTED_ADDRESSES}={url}"
+        ),
     ))
 }
 

@@ -9,8 +9,10 @@ mod known;
 mod order;
 mod recipe;
 mod select;
+mod uses;
 
 pub use known::Known;
 pub use order::{Edge, Graph};
-pub use recipe::{FRONTEND, FrontendUse, Leaves, OutsideUse, ParentUse, Recipe, Sources, place, placeholder, recipe};
+pub use recipe::{FRONTEND, FrontendUse, Recipe, recipe};
 pub use select::{Selection, select};
+pub use uses::{Leaves, OutsideUse, ParentUse, Sources, place, placeholder};

@@ -85,7 +85,7 @@ fn plan_with_something_not_committed() {
     place.write("src/api/main", "changed\n");
     place.write("src/worker/more", "new\n");
     snapshot!(
-        place.run(&["plan", "--offline"]).exits(0),
+        place.run(&["plan", "--offline"]).exits(2),
         place.run(&["plan", "--offline", "--allow-dirty"]).exits(0),
         place.run(&["apply"]).exits(2),
     );
@@ -128,7 +128,7 @@ fn why_and_tag_of_an_image() {
         place.run(&["why", "api"]).exits(0),
         place.run(&["why", "api", "--since", "v1", "--json"]).exits(0),
         place.run(&["why", "api", "--since", "v3"]).exits(2),
-        place.run(&["plan"]).exits(0),
+        place.run(&["plan"]).exits(2),
     );
 }
 
@@ -149,7 +149,7 @@ fn why_after_a_change() {
         "docker/handler",
         "ARG BASE\nFROM ${BASE}\nARG HANDLER\nCOPY src/${HANDLER} /src\nCMD [\"/src/more\"]\n",
     );
-    snapshot!(nothing, file, base, place.run(&["why", "api"]).exits(0), place.run(&["plan"]).exits(0));
+    snapshot!(nothing, file, base, place.run(&["why", "api"]).exits(0), place.run(&["plan"]).exits(2));
 }
 
 #[test]

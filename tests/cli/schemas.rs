@@ -66,7 +66,7 @@ fn plans_are_as_their_schema_says() {
     let saved: Value = serde_json::from_str(&place.read("saved.plan")).unwrap();
     assert_eq!(saved, keep);
     place.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
-    let dirty = place.run(&["plan", "--json"]).exits(0).json();
+    let dirty = place.run(&["plan", "--json"]).exits(2).json();
     assert_eq!(dirty["blockers"][0]["kind"], "dirty");
     let root = Place::copy_of("examples/five-lambdas").committed();
     let aws = root.run(&["plan", "--json", "--offline", "--profile", "aws"]).exits(0).json();

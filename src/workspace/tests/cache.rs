@@ -82,6 +82,7 @@ fn without_cache(root: &Path) -> std::sync::Arc<FileSet> {
     fs::write(other.path().join(STATE_FOLDER), "a file, so that there can be no cache").unwrap();
     let context = Context::Folder(root.to_str().unwrap().to_owned());
     let mut workspace = Workspace::open(other.path()).unwrap();
+    workspace.allow_outside(root);
     workspace.leave_out([root.join(STATE_FOLDER).to_str().unwrap()]);
     let ask = Ask { context, ..Ask::default() };
     ask.of(&mut workspace).unwrap().snapshot.shared_files()
