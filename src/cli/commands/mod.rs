@@ -13,6 +13,7 @@ mod frontend_tests;
 mod function_checks;
 mod init;
 mod inputs;
+mod inputs_checks;
 mod load;
 mod narrowing;
 mod plan;
