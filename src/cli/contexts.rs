@@ -10,7 +10,7 @@ use crate::plan::Narrowing;
 use crate::platform::Platform;
 use crate::problem::{Location, Problems, Source};
 use crate::project::{Context, Image, Inputs, NamedContext, Project};
-use crate::workspace::{ContextRequest, Explained, IgnoreFile, Snapshot};
+use crate::workspace::{ContextRequest, Explained, Glob, IgnoreFile, Snapshot};
 
 /// What one build sees of its contexts.
 #[derive(Default)]
@@ -91,6 +91,23 @@ pub fn git_left_out(loaded: &mut Loaded, wired: &Wired) -> Result<Vec<(String, L
                 found.push((path, location));
             }
         }
+    }
+    Ok(found)
+}
+
+/// The globs of the manifest that say what of a context counts, of all images.
+///
+/// # Errors
+/// An ignore file cannot be read.
+pub fn globs(loaded: &mut Loaded, wired: &Wired) -> Result<Vec<Glob>, Failure> {
+    let chosen = |image: &&Image| wired.selection.all.contains(&image.name);
+    let asking = Asking::of(loaded, chosen)?;
+    let mut found: Vec<Glob> = Vec::new();
+    for (_, request) in asking.requests(&loaded.project, wired, chosen) {
+        found.extend(loaded.workspace.globs_of(&request));
+    }
+    for image in loaded.project.images.values().filter(chosen) {
+        found.extend(loaded.workspace.extra_globs(&image.inputs.extra));
     }
     Ok(found)
 }

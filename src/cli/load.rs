@@ -1,7 +1,7 @@
 //! From the files to a graph: everything that can be known without a registry and without reading contexts.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::exit::Failure;
 use super::settings::Settings;
@@ -28,6 +28,8 @@ pub struct Loaded {
     pub git: Option<GitState>,
     /// What is odd and does not stop the run.
     pub warnings: Problems,
+    /// The files that were read for the manifest (`file:`, `args_file`), relative to the root.
+    pub files: BTreeSet<String>,
     /// What differs from the commit, once somebody asked.
     changes: OnceCell<Changes>,
 }
@@ -89,7 +91,9 @@ pub fn load_at(settings: &Settings, change: &dyn Fn(GitFacts) -> GitFacts) -> Re
         host_platform: Platform::of_this_machine(),
     };
     let asks = Cell::new(mentions_dirty(source.text()));
+    let named = RefCell::new(BTreeSet::new());
     let read = |path: &str| {
+        named.borrow_mut().insert(path.to_owned());
         let source = workspace.read_source(path).map_err(|error| error.to_string())?;
         let text = source.map(|source| source.text().to_owned());
         asks.set(asks.get() || text.as_deref().is_some_and(mentions_dirty));
@@ -111,7 +115,7 @@ pub fn load_at(settings: &Settings, change: &dyn Fn(GitFacts) -> GitFacts) -> Re
     let layouts: Vec<String> = project.registries.values().filter_map(layout_path).collect();
     workspace.leave_out(layouts.iter().map(String::as_str));
     let wrong = problems.has_errors();
-    let loaded = Loaded { workspace, project, git, warnings: problems, changes };
+    let loaded = Loaded { workspace, project, git, warnings: problems, files: named.into_inner(), changes };
     if wrong {
         // What can be judged of the rest is said in the same run.
         let (_, later) = loaded.wire_all(settings, &BaseConfigs::new());

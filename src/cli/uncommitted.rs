@@ -31,7 +31,7 @@ pub fn mark(
     for name in wired.graph.order() {
         let Some(work) = works.get(name) else { continue };
         let mut found = BTreeSet::new();
-        if changes.any() {
+        if !changes.is_empty() {
             for on in work.platforms.values() {
                 differing(loaded, &work.image, on, changes, &mut found)?;
             }

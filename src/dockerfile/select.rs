@@ -74,8 +74,10 @@ impl Selection {
 /// Chooses the names that `reads` can see in `tree`, which holds what an ignore file left.
 ///
 /// Source: behaviour of BuildKit: paths cannot leave the context; links in a source are followed, the last part too; `*`
-/// and `?` stop at `/` and a wildcard without a match is no error, unless the folder before it is not sent either. Below
-/// a match of a wildcard, `--exclude` or `--parents`, each link must lead to something that is sent.
+/// and `?` stop at `/` and a wildcard without a match is no error, unless the folder before it is not sent either.
+/// A link that a wildcard matches must lead to something that is sent. Links below what is copied are copied as they are:
+/// BuildKit before 0.25 follows them to sum up what they lead to, which counts here only where something else sends it, and then it
+/// is chosen anyway.
 pub fn select(tree: &Tree, reads: &[Read]) -> Selection {
     let mut picker =
         Picker { tree, read: 0, ranges: Vec::new(), missing: Vec::new(), bases: Vec::new(), links: Vec::new() };
@@ -117,7 +119,7 @@ impl Picker<'_> {
         }
         let path = inside(read.pattern.as_bytes()).ok_or_else(unreadable)?;
         if read.kind == ReadKind::Bind || !Glob::is_wild(path.as_bytes()) {
-            return self.literal(&path, &excludes, false);
+            return self.literal(&path, &excludes);
         }
         self.wild(&path, &excludes)
     }
@@ -139,17 +141,12 @@ impl Picker<'_> {
         }
     }
 
-    /// One path (`wild`: that a wildcard matched): where it leads, and all below that.
-    fn literal(&mut self, path: &RelPath, excludes: &Excludes, wild: bool) -> Result<(), Fault> {
+    /// One path: where it leads, and all below that.
+    fn literal(&mut self, path: &RelPath, excludes: &Excludes) -> Result<(), Fault> {
         let place = self.resolve(path)?;
         self.take_with_parents(&place);
         if excludes.is_empty() {
-            let below = self.tree.below(&place);
-            if wild {
-                let links = below.clone().filter(|index| matches!(self.tree.nodes()[*index].kind, NodeKind::Link(_)));
-                self.links.extend(links.map(|index| (index, self.read)));
-            }
-            self.take(below);
+            self.take(self.tree.below(&place));
         } else {
             self.filtered(&place, place.as_bytes().len(), None, (excludes, &Matched::default()));
         }
@@ -191,7 +188,7 @@ impl Picker<'_> {
                     self.take_with_parents(&path);
                     self.links.push((index, self.read));
                 }
-                _ => self.literal(&path, excludes, true)?,
+                _ => self.literal(&path, excludes)?,
             }
         }
         Ok(())
@@ -308,9 +305,6 @@ impl Picker<'_> {
             };
             if included && !verdict.is_excluded() {
                 self.take_with_parents(&node.path);
-                if matches!(node.kind, NodeKind::Link(_)) {
-                    self.links.push((index, self.read));
-                }
             }
             if node.kind == NodeKind::Folder && (!verdict.is_excluded() || excludes.may_keep_below(path)) {
                 let inner = inner.as_ref().map(|(patterns, state)| (*patterns, state));

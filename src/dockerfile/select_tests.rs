@@ -122,6 +122,39 @@ fn sources_with_which_a_build_fails() {
     assert_eq!(select(&context(), &[bind]).missing.len(), 1, "mounts have no wildcards");
 }
 
+/// BuildKit before 0.25 and 0.26 refused some of these; newer ones copy the links as they are.
+#[test]
+fn links_below_what_is_copied_need_not_lead_anywhere() {
+    let names_of =
+        ["README.md -> docs/README.md", "docs/", "docs/README.md", "dl/", "dl/broken -> nowhere", "in -> docs"];
+    let tree = tree(&names_of);
+    let exclude = |exclude: &str, pattern: &str| Read { exclude: vec![exclude.to_owned()], ..read(pattern) };
+    let parents = |pattern: &str| Read { parents: true, ..read(pattern) };
+    for (read, want) in [
+        (exclude("docs", "."), "README.md dl dl/broken in"),
+        (exclude("x", "dl"), "dl dl/broken"),
+        (read("dl"), "dl dl/broken"),
+        (read("dl*"), "dl dl/broken"),
+        (read("*"), "README.md dl dl/broken docs docs/README.md in"),
+        (parents("dl"), "dl dl/broken"),
+        (parents("in"), "in"),
+        (parents("*.md"), "README.md"),
+    ] {
+        let selection = select(&tree, std::slice::from_ref(&read));
+        assert_eq!((names(&tree, &selection).as_str(), selection.missing.len()), (want, 0), "{read:?}");
+    }
+    // Refused by old and new: a match of a wildcard that is itself a broken link.
+    assert_eq!(select(&tree, &[read("dl/br*")]).missing.len(), 1);
+    assert_eq!(select(&tree, &[read("*/br*")]).missing.len(), 1);
+}
+
+#[test]
+fn excludes_are_relative_to_the_source() {
+    let tree = context();
+    let read = Read { exclude: vec!["/sub".to_owned()], ..read("dir") };
+    assert_eq!(names(&tree, &select(&tree, &[read])), "dir dir/b.txt dir/empty dir/sub dir/sub/c.txt dir/up");
+}
+
 #[test]
 fn excludes_see_paths_below_the_source() {
     for (source, exclude, want) in [

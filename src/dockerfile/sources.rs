@@ -26,9 +26,8 @@ impl Walk<'_> {
     }
 
     pub(super) fn flag_values(&mut self, current: &Current, flags: &mut [Flag]) {
-        for flag in
-            flags.iter_mut().filter(|flag| ["chown", "chmod", "checksum", "exclude"].contains(&flag.name.as_str()))
-        {
+        // Not `--exclude`: BuildKit takes its patterns as they are written.
+        for flag in flags.iter_mut().filter(|flag| ["chown", "chmod", "checksum"].contains(&flag.name.as_str())) {
             let word = Word { text: flag.value.clone().unwrap_or_default(), location: flag.location.clone() };
             if let Some(expanded) = expand(self.lexer(), &word, &current.env.values, &mut self.problems) {
                 flag.value = Some(expanded.text);
@@ -71,13 +70,7 @@ impl Walk<'_> {
     ) {
         let is_add = matches!(instruction.kind, Kind::Add(_));
         let kind = if is_add { ReadKind::Add } else { ReadKind::Copy };
-        let mut exclude = Vec::new();
-        for flag in instruction.flags("exclude") {
-            let word = Word { text: flag.value.clone().unwrap_or_default(), location: flag.location.clone() };
-            if let Some(expanded) = self.expand_certain(current, &word) {
-                exclude.extend(expanded.map(|expanded| expanded.text));
-            }
-        }
+        let exclude: Vec<String> = instruction.flags("exclude").filter_map(|flag| flag.value.clone()).collect();
         for source in &mut transfer.sources {
             let written = source.clone();
             let pattern = match self.expand_certain(current, source) {

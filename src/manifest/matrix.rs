@@ -113,6 +113,12 @@ fn axis(node: &Node, files: &Files<'_>, renderer: &mut Renderer) -> Vec<Value> {
     };
     let pattern = path_text::pattern(glob);
     match (files.glob)(&pattern) {
+        Ok(paths) if paths.is_empty() => {
+            let message = format!("`{pattern}` matches nothing, so the axis has no value");
+            let help = "the glob is relative to the file that it stands in";
+            renderer.report(Problem::warning(Code::MatchesNothing, message).at(&glob.location, "").help(help));
+            Vec::new()
+        }
         Ok(paths) => paths
             .iter()
             .map(|path| {

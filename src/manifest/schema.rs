@@ -146,7 +146,8 @@ fn relaxed(schema: &Value, root: &mut Value, made: &mut BTreeMap<String, Value>)
             let mut copy = Map::new();
             for (key, value) in object {
                 let value = match (key.as_str(), value) {
-                    ("required", _) => continue,
+                    // The list of obligatory keys; a property that is called `required` is a mapping.
+                    ("required", Value::Array(_)) => continue,
                     ("$ref", Value::String(target)) => {
                         let name = target.trim_start_matches("#/definitions/").to_owned();
                         let relaxed_name = format!("{name}Overlay");

@@ -189,6 +189,8 @@ codes! {
     ContextOverlap = "context-overlap",
     /// A glob that cannot be understood.
     BadGlob = "bad-glob",
+    /// A glob or a path that matches nothing.
+    MatchesNothing = "matches-nothing",
     /// A package that `inputs:` names and that is not there.
     MissingPackage = "missing-package",
     /// `inputs:` names a package whose closure cannot be told, so that all sources count.
@@ -201,6 +203,10 @@ codes! {
     LfsPointer = "lfs-pointer",
     /// An input that is a submodule which was not fetched.
     EmptySubmodule = "empty-submodule",
+    /// Inputs that a sparse checkout left out.
+    SparseCheckout = "sparse-checkout",
+    /// A file that only this program reads is part of an image.
+    ManifestInContext = "manifest-in-context",
     /// A file that something else makes, and that is not there.
     GeneratedMissing = "generated-missing",
     /// The `.git` of a submodule or of another checkout is left out of a context that is copied.

@@ -13,6 +13,7 @@ use crate::tree::{Node, NodeKind, Tree};
 use super::error::Error;
 use super::git::{GitState, git};
 use super::snapshot::{Origin, Snapshot};
+use super::unseen;
 
 /// What differs from the commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Changes {
     top: PathBuf,
     /// Changed, untracked or gone, relative to `top`; a folder stands for all below it. Files that git ignores are not here.
     paths: BTreeSet<RelPath>,
+    /// Untracked files that only this person's rules ignore. Git calls the checkout clean, but an input among them is in no commit.
+    personal: BTreeSet<RelPath>,
 }
 
 /// Looks at every file that git knows: costs what `git status` does, so it is asked only where something needs the answer.
@@ -28,11 +31,20 @@ pub struct Changes {
 /// [`Error::Git`] where git refuses.
 pub fn changes(state: &GitState) -> Result<Changes, Error> {
     let status = git(&state.top, &["status", "--porcelain=v2", "-z", "--untracked-files=normal"])?;
-    Ok(Changes { top: state.top.clone(), paths: parse_status(&status.unwrap_or_default()) })
+    let path = |path: Vec<u8>| RelPath::new(path.strip_suffix(b"/").unwrap_or(&path)).filter(|path| !path.is_root());
+    let mut paths = parse_status(&status.unwrap_or_default());
+    paths.extend(unseen::behind_bits(&state.top)?.into_iter().filter_map(path));
+    let personal = unseen::ignored_by_this_person(&state.top)?.into_iter().filter_map(path).collect();
+    Ok(Changes { top: state.top.clone(), paths, personal })
 }
 
 impl Changes {
-    /// Whether anything differs.
+    /// Whether no input can differ.
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty() && self.personal.is_empty()
+    }
+
+    /// Whether anything differs of which git is to know.
     pub fn any(&self) -> bool {
         !self.paths.is_empty()
     }
@@ -43,7 +55,7 @@ impl Changes {
     }
 
     fn places(&self) -> impl Iterator<Item = PathBuf> {
-        self.paths.iter().map(|path| path.below(&self.top))
+        self.paths.iter().chain(&self.personal).map(|path| path.below(&self.top))
     }
 
     /// The entries of a snapshot that differ from the commit.

@@ -93,7 +93,7 @@ pub(super) fn failures(state: &State, choice: &Choice) -> Vec<Failure> {
 }
 
 /// The first few of many names.
-fn some(names: &[String]) -> String {
+pub(super) fn some(names: &[String]) -> String {
     let first: Vec<String> = names.iter().take(3).map(|name| format!("`{name}`")).collect();
     match names.len() {
         0..=3 => first.join(", "),

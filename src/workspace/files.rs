@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::dockerfile::Read;
+use crate::dockerfile::{Missing, Read};
 use crate::fingerprint::FileSet;
+use crate::ignore::{Ignore, Match};
 use crate::language::Reasons;
 use crate::path::RelPath;
 use crate::platform::Platform;
-use crate::problem::{Location, Problems, Source};
+use crate::problem::{Code, Location, Problem, Problems, Source};
 use crate::project::{Context, ContextPart, Inputs, Located, Modes};
 use crate::tree::NodeKind;
 
@@ -23,7 +24,9 @@ use super::globs;
 use super::hash::{Content, Hashed, hash_file};
 use super::open::Workspace;
 use super::snapshot::{Origin, Snapshot};
+use super::sparse;
 use super::stat_cache::{Identity, StatCache};
+use super::unmatched;
 
 /// So many images are chosen for at a time; bounds the memory that choices take.
 const CHUNK: usize = 64;
@@ -263,7 +266,12 @@ impl Workspace {
         let mut made = Vec::new();
         for (index, choice) in choices {
             match choice {
-                Err(failure) => outcomes.push((index, Outcome::failed(failure))),
+                Err(failure) => {
+                    let is_missing = matches!(failure, Failure::Anywhere { code: Code::MissingContext, .. });
+                    let context = requests[index].context;
+                    let sparse = is_missing.then(|| self.sparse.instead_of_missing(&self.root, context)).flatten();
+                    outcomes.push((index, Outcome::failed(sparse.unwrap_or(failure))));
+                }
                 Ok(choice) => made.push((index, (contexts[index], summary(&choice, requests[index].modes)), choice)),
             }
         }
@@ -285,15 +293,31 @@ impl Workspace {
                 Origin::Folder(folder) => vec![folder.clone()],
                 Origin::Assembled(parts) => parts.iter().map(|(_, from)| from.clone()).collect(),
             };
+            let mut left_out: Vec<PathBuf> = Vec::new();
             for place in places {
                 let submodules = self.submodules.of(&place);
                 failures.extend(submodules.iter().filter_map(|submodule| empty_submodule(state, &choice, submodule)));
+                left_out.extend(self.sparse.of(&place).iter().cloned());
+                let below = submodules.iter().filter(|submodule| submodule.starts_with(&place));
+                below.for_each(|submodule| left_out.extend(self.sparse.of(submodule).iter().cloned()));
+            }
+            left_out.retain(|place| !self.never.contains(place));
+            let mut missing = choice.missing;
+            match sparse::unseen(state, &requests[index], &left_out) {
+                Ok(unseen) if unseen.is_empty() => {}
+                Ok(unseen) => {
+                    let names: Vec<String> = unseen.iter().map(ToString::to_string).collect();
+                    // What would be there is not told twice.
+                    missing.retain(|read| !names.iter().any(|name| name.starts_with(&read.missing.path)));
+                    failures.push(sparse::failure(&names));
+                }
+                Err(failure) => failures.push(failure),
             }
             let files = Arc::clone(&self.sets[&id]);
             let path = |node: &u32| state.walked.tree.nodes()[*node as usize].path.clone();
             let outcome = Outcome {
                 files,
-                missing: choice.missing,
+                missing,
                 placeholders: Arc::new(choice.placeholders.iter().map(path).collect()),
                 dropped: choice.dropped.count as usize,
                 first_dropped: choice.dropped.first.iter().map(path).collect(),
@@ -320,7 +344,8 @@ impl Workspace {
             } else {
                 "paths are relative to the context, and what the ignore file leaves out is not there"
             };
-            problems.push(missing.problem(request.reads.unwrap_or_default()).help(help));
+            let problem = missing.problem(request.reads.unwrap_or_default()).help(help);
+            problems.push(if *dropped { problem } else { self.explained(request, question.0, missing, problem) });
         }
         let state = self.states[question.0].as_ref();
         let origin =
@@ -333,6 +358,32 @@ impl Workspace {
             reasons: outcome.reasons.clone(),
             warnings: outcome.warnings.clone(),
         })
+    }
+}
+
+impl Workspace {
+    /// The problem of something that is missing, with the line of the ignore file that leaves it out, or with what may have been meant.
+    fn explained(
+        &self,
+        request: &ContextRequest<'_>,
+        context: usize,
+        missing: &Missing,
+        mut problem: Problem,
+    ) -> Problem {
+        let (Ok(state), Some(path)) = (&self.states[context], RelPath::new(missing.path.as_bytes())) else {
+            return problem;
+        };
+        let ignore = request.ignore.and_then(|source| Ignore::parse(source).ok()).unwrap_or_default();
+        let there = || state.walked.origin.place(&path).symlink_metadata().is_ok();
+        match ignore.matched(&path) {
+            Match::Ignored(line) if there() => {
+                let file = line.location.source.name();
+                problem.message = format!("`{path}` is there, but `{}` in `{file}` leaves it out", line.text);
+                let why = format!("leaves out `{path}`");
+                problem.at(&line.location, why).help(format!("write `!{path}` below that line, or take the line out"))
+            }
+            _ => problem.maybe_help(unmatched::near(&state.walked.tree, &path)),
+        }
     }
 }
 

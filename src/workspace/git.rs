@@ -152,8 +152,12 @@ pub(super) fn all_commits(top: &Path) -> Result<String, Error> {
 
 /// Runs git; `None` where there is no such program.
 fn run(root: &Path, arguments: &[&str]) -> Result<Option<Output>, Error> {
+    run_with(root, arguments, Stdio::null())
+}
+
+fn run_with(root: &Path, arguments: &[&str], input: Stdio) -> Result<Option<Output>, Error> {
     let mut command = Command::new("git");
-    command.arg("--no-optional-locks").args(arguments).current_dir(root).stdin(Stdio::null());
+    command.arg("--no-optional-locks").args(arguments).current_dir(root).stdin(input);
     match command.output() {
         Ok(output) => Ok(Some(output)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -161,9 +165,27 @@ fn run(root: &Path, arguments: &[&str]) -> Result<Option<Output>, Error> {
     }
 }
 
+/// Whether git succeeds and writes exactly `expected`.
+pub(super) fn succeeds_with(root: &Path, arguments: &[&str], expected: &[u8]) -> bool {
+    matches!(run(root, arguments), Ok(Some(output)) if output.status.success() && output.stdout == expected)
+}
+
+/// What git wrote to stdout when it was given `input`; `None` where there is no git.
+pub(super) fn git_with(root: &Path, arguments: &[&str], input: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    let failed = |source| Error::Io { verb: "run git in", path: root.to_owned(), source };
+    // From a file: with a pipe, both sides could wait for each other.
+    let mut file = tempfile::tempfile().map_err(failed)?;
+    io::Write::write_all(&mut file, input).and_then(|()| io::Seek::rewind(&mut file)).map_err(failed)?;
+    answer(run_with(root, arguments, file.into())?, arguments)
+}
+
 /// What git wrote to stdout; `None` where there is no git.
 pub(super) fn git(root: &Path, arguments: &[&str]) -> Result<Option<Vec<u8>>, Error> {
-    let Some(output) = run(root, arguments)? else { return Ok(None) };
+    answer(run(root, arguments)?, arguments)
+}
+
+fn answer(output: Option<Output>, arguments: &[&str]) -> Result<Option<Vec<u8>>, Error> {
+    let Some(output) = output else { return Ok(None) };
     if output.status.success() {
         return Ok(Some(output.stdout));
     }

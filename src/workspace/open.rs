@@ -15,6 +15,7 @@ use super::digests::Digests;
 use super::error::Error;
 use super::files::Outcome;
 use super::globs;
+use super::sparse::Sparse;
 use super::stat_cache::StatCache;
 use super::submodules::Submodules;
 
@@ -42,6 +43,7 @@ pub struct Workspace {
     /// By context, modes and chosen nodes.
     pub(super) sets: HashMap<(usize, [u8; 32]), Arc<FileSet>>,
     pub(super) submodules: Submodules,
+    pub(super) sparse: Sparse,
     pub(super) files_read: usize,
 }
 
@@ -73,6 +75,7 @@ impl Workspace {
             outcomes: HashMap::new(),
             sets: HashMap::new(),
             submodules: Submodules::default(),
+            sparse: Sparse::default(),
             files_read: 0,
         })
     }

@@ -75,6 +75,13 @@ impl Snapshot {
         self.origin.place(path)
     }
 
+    /// The path of the entry that lies at this absolute place on disk.
+    pub fn holds(&self, disk: &Path) -> Option<RelPath> {
+        let entries = self.files.entries();
+        let is_entry = |path: &RelPath| entries.binary_search_by(|entry| entry.path.cmp(path)).is_ok();
+        self.origin.paths_at(disk).into_iter().find(is_entry)
+    }
+
     /// The entries, to be shared.
     pub fn shared_files(&self) -> Arc<FileSet> {
         Arc::clone(&self.files)

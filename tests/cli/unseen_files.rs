@@ -21,6 +21,7 @@ fn check_refuses_what_plan_refuses_in_contexts() {
             "source-missing Dockerfile:2:6",
             "source-missing copies:2:6",
             "missing-context deploy.yaml:5:30",
+            "matches-nothing deploy.yaml:6:34",
             "missing-package deploy.yaml:7:23",
         ]
     );
@@ -39,7 +40,7 @@ fn check_asks_nobody_for_a_base() {
 #[test]
 fn check_says_once_that_git_left_out_is_left_out() {
     let place =
-        Place::with_manifest("version: 1\nproject: x\nimages:\n  a: { platforms: [linux/amd64, linux/arm64] }\n")
+        Place::with_manifest("version: 1\nproject: x\nimages:\n  a: { platforms: [linux/amd64, linux/arm64], inputs: { exclude: [deploy.yaml] } }\n")
             .file("Dockerfile", "FROM scratch\nCOPY mod /mod\n")
             .file("mod/a", "a")
             .committed();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::inputs_checks::{own_files, unmatched_globs};
 use super::narrowing::narrowing;
 use crate::cli::args::CheckArguments;
 use crate::cli::contexts::{git_left_out, read_contexts};
@@ -20,7 +21,7 @@ pub async fn check(settings: &Settings, arguments: &CheckArguments) -> Result<Ex
     warnings.append_new(found);
     warnings.append_new(ignore_files(&loaded)?);
     if let Some(wired) = &wired {
-        warnings.append_new(contexts(&mut loaded, wired)?);
+        warnings.append_new(contexts(&mut loaded, wired, &settings.file)?);
     }
     warnings.or(())?;
     let Some(wired) = wired else { return Err(warnings.into()) };
@@ -44,10 +45,13 @@ pub async fn check(settings: &Settings, arguments: &CheckArguments) -> Result<Ex
 
 /// What `plan` would refuse or find odd in the contexts and in what `inputs:` says of them. What depends on the environment of an
 /// image from outside counts as all files, so that nobody is asked.
-fn contexts(loaded: &mut Loaded, wired: &Wired) -> Result<Problems, Failure> {
+fn contexts(loaded: &mut Loaded, wired: &Wired, manifest: &str) -> Result<Problems, Failure> {
     let mut problems = Problems::new();
     match read_contexts(loaded, wired) {
-        Ok(read) => read.into_values().for_each(|read| problems.append_new(read.warnings)),
+        Ok(read) => {
+            problems.append_new(own_files(loaded, wired, &read, manifest));
+            read.into_values().for_each(|read| problems.append_new(read.warnings));
+        }
         Err(Failure::Problems(found)) => problems.append_new(found),
         Err(other) => return Err(other),
     }
@@ -55,6 +59,7 @@ fn contexts(loaded: &mut Loaded, wired: &Wired) -> Result<Problems, Failure> {
     for image in chosen {
         problems.append_new(loaded.workspace.extra(&image.inputs.extra, image.modes).err().unwrap_or_default());
     }
+    problems.append_new(unmatched_globs(loaded, wired)?);
     if let Some((path, location)) = git_left_out(loaded, wired)?.into_iter().next() {
         let message = format!("`{path}` is left out, as every `.git` in a context is");
         problems.push(

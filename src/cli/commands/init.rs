@@ -36,7 +36,7 @@ pub async fn init(settings: &Settings) -> Result<Exit, Failure> {
         ));
     }
     let sketch = sketch(&found, &repository);
-    let text = write(&sketch, SCHEMA);
+    let text = write(&sketch, &settings.file, SCHEMA);
     write_new(&path, &settings.file, text.as_bytes())?;
     write_schema(settings)?;
     let names: Vec<&str> = sketch.recipes.iter().map(|recipe| recipe.name.as_str()).collect();

@@ -5,6 +5,8 @@ mod apply;
 mod bases_tests;
 mod check;
 #[cfg(test)]
+mod checkout_tests;
+#[cfg(test)]
 mod date_tests;
 #[cfg(feature = "aws")]
 #[cfg(test)]
@@ -15,6 +17,7 @@ mod frontend_tests;
 mod function_checks;
 mod init;
 mod inputs;
+mod inputs_checks;
 mod load;
 mod narrowing;
 #[cfg(test)]

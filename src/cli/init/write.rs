@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::sketch::{Group, Need, Recipe, Role, Sketch};
 
-/// The manifest's text. `schema` is where editors find its schema.
-pub fn write(sketch: &Sketch, schema: &str) -> String {
+/// The manifest's text. `file` is its name, `schema` is where editors find its schema.
+pub fn write(sketch: &Sketch, file: &str, schema: &str) -> String {
     let mut text = format!(
         "# yaml-language-server: $schema={schema}\n\
          #\n\
@@ -28,6 +28,14 @@ pub fn write(sketch: &Sketch, schema: &str) -> String {
         "\ndefaults:\n  # platforms: [linux/arm64]   # that of this machine unless given\n  \
          push: { registry: main, repository: \"{{name}}\", tags: [latest] }\n",
     );
+    if sketch.recipes.iter().any(|recipe| recipe.context.is_empty()) {
+        let _ = writeln!(
+            text,
+            "  # This file lies in a context: without this line a comment in it would build all images again that copy the whole folder.\n  \
+             inputs: {{ exclude: [{}] }}",
+            scalar(file)
+        );
+    }
     let part = |role: Role| sketch.recipes.iter().filter(move |recipe| recipe.role == role);
     for (role, title) in [
         (Role::Base, "\n# Images that others build on. They are built when something asks for them.\nbases:\n"),

@@ -338,7 +338,7 @@ fn pattern(text: &str) -> Result<Pattern, Fault> {
     let bad = |error: crate::pattern::BadPattern| {
         Fault::new(Code::DockerfileSyntax, format!("`{text}` is not a pattern: {error}"))
     };
-    Pattern::new(text.trim_start_matches('/').as_bytes()).map_err(bad)
+    Pattern::new(text.as_bytes()).map_err(bad)
 }
 
 /// `path` below the working directory unless it is absolute; a `/` at its end stays, and `.` gets one: it is a folder.
