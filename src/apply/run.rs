@@ -17,7 +17,7 @@ use super::functions;
 use super::made::Made;
 use super::make::{Shared, make};
 use super::schedule::Schedule;
-use super::tags::{move_tags, needs_move};
+use super::tags::move_tags;
 use super::together::Together;
 use super::verify::verify;
 use super::work::Work;
@@ -98,12 +98,7 @@ async fn publish(shared: &Shared, options: &Options, state: &mut State) {
     }
     let chosen = shared.plan.images.iter().filter(|step| step.chosen);
     let mut steps: Vec<&Step> = chosen.filter(|step| !state.is_lost(&step.name)).collect();
-    let due = steps.iter().filter(|step| {
-        let made = state.made.get(&step.name);
-        made.is_some_and(|made| needs_move(step, made.digest))
-    });
-    let due: Vec<&Step> = due.copied().collect();
-    for (name, error) in verify(shared, &due, &state.made, options.jobs).await {
+    for (name, error) in verify(shared, &steps, &state.made, options.jobs).await {
         state.fail(shared, &name, &error);
     }
     if shared.cancel.is_cancelled() || !may_go_on(state) {

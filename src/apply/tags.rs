@@ -118,11 +118,6 @@ pub async fn move_tags(shared: &Shared, steps: &[&Step], made: &MadeImages, part
     phase
 }
 
-/// Whether anything of a step's tags is left to do once the image `digest` is published.
-pub fn needs_move(step: &Step, digest: Digest) -> bool {
-    step.destinations.iter().flat_map(|publication| &publication.tags).any(|tag| may_move(tag, digest))
-}
-
 fn may_move(tag: &TagMove, digest: Digest) -> bool {
     tag.newer.is_none() && tag.from != Some(digest)
 }

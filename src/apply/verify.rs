@@ -1,6 +1,9 @@
-//! `verify:`: a command of the user's must accept an image before any tag moves.
+//! `verify:`: a command of the user's must accept an image before anything follows it: tags, functions, `orchestrate tag`.
+//!
+//! That it did is noted beside the image at its home, so that an image that is kept is not judged again for nothing; another command is.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
@@ -13,7 +16,10 @@ use super::make::Shared;
 use crate::event::{Kind, Phase, Stream};
 use crate::name::ImageName;
 use crate::plan::Step;
-use crate::registry::Repository;
+use crate::registry::{By, MoveNote, Repository};
+
+/// How long output is waited for once the command has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs the commands of all images of `steps`, as many at once as builds. Gives the images that were not accepted.
 pub async fn verify(shared: &Shared, steps: &[&Step], made: &MadeImages, jobs: u32) -> Vec<(ImageName, ApplyError)> {
@@ -22,12 +28,35 @@ pub async fn verify(shared: &Shared, steps: &[&Step], made: &MadeImages, jobs: u
         let command = image.image.verify.as_ref()?;
         let made = made.get(&step.name)?;
         Some(async move {
-            let accepted = accept(shared, step, made, &command.value, image.image.timeout).await;
-            accepted.err().map(|error| (step.name.clone(), error))
+            let judged = judge(shared, step, made, &command.value, image.image.timeout).await;
+            judged.err().map(|error| (step.name.clone(), error))
         })
     });
     let judged = futures::stream::iter(judged.collect::<Vec<_>>()).buffer_unordered(jobs.max(1) as usize);
     judged.filter_map(|failed| async move { failed }).collect().await
+}
+
+/// Runs the command unless a note says that it accepted this image before, and notes that it did.
+async fn judge(
+    shared: &Shared,
+    step: &Step,
+    made: &Made,
+    command: &[String],
+    limit: std::time::Duration,
+) -> Result<(), ApplyError> {
+    let home = made.held.first().and_then(|index| step.destinations.get(*index));
+    let Some(home) = home else { return accept(shared, step, made, command, limit).await };
+    let repository = shared.work.repositories.get(&home.registry, &home.repository);
+    let note = MoveNote::accepted(command);
+    let asking = ApplyError::registry(format!("asking whether {} was verified", step.name));
+    if repository.has_verdict(made.digest, &note).await.map_err(asking)? {
+        return Ok(());
+    }
+    accept(shared, step, made, command, limit).await?;
+    let noting = || ApplyError::registry(format!("noting that {} was verified", step.name));
+    let raw = repository.get_manifest(By::Digest(made.digest)).await.map_err(noting())?;
+    let raw = raw.ok_or_else(|| ApplyError::Gone(format!("{} is not in {repository} any more", made.digest)))?;
+    repository.attach_verdict(&raw.descriptor(), note).await.map_err(noting())
 }
 
 async fn accept(
@@ -69,7 +98,22 @@ async fn accept(
         .map_err(|error| failed(format!("it cannot be started: {error}")))?;
     let out = lines(shared, &step.name, Stream::Stdout, child.stdout.take());
     let err = lines(shared, &step.name, Stream::Stderr, child.stderr.take());
-    let ended = async { tokio::join!(out, err, child.wait()).2 };
+    let ended = async {
+        let reading = async { tokio::join!(out, err) };
+        tokio::pin!(reading);
+        let mut read = false;
+        let status = loop {
+            tokio::select! {
+                status = child.wait() => break status,
+                _ = &mut reading, if !read => read = true,
+            }
+        };
+        // What it printed is read to its end, but a child that it left behind may hold the pipe open for ever.
+        if !read {
+            let _ = tokio::time::timeout(LAST_WORDS, &mut reading).await;
+        }
+        status
+    };
     let status = tokio::select! {
         () = shared.cancel.cancelled() => return Err(ApplyError::Interrupted),
         ended = tokio::time::timeout(limit, ended) => match ended {

@@ -247,3 +247,41 @@ impl TokenService {
         serde_json::from_slice(reply.body()).map_err(|_| reply.nonsense("the token service's answer is not JSON"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Client, DockerCredentials, DockerEnvironment, Settings};
+    use super::credential;
+
+    /// Whether the password of `host` would be sent to the address that a manifest gives for it. Nothing is sent here.
+    async fn is_sent(host: &str, address: &str, plain: &[&str]) -> bool {
+        let config = format!(r#"{{"auths": {{"{host}": {{"username": "ada", "password": "hunter2"}}}}}}"#);
+        let environment = DockerEnvironment { auth_config: Some(config), ..DockerEnvironment::default() };
+        let settings = Settings {
+            endpoints: [(host.to_owned(), address.to_owned())].into(),
+            plain_http: plain.iter().map(|host| (*host).to_owned()).collect(),
+            ..Settings::default()
+        };
+        let client = Client::new(settings, Arc::new(DockerCredentials::load(environment).unwrap()));
+        match credential(&client.0, host).await {
+            Ok(found) => found.is_some(),
+            Err(error) => {
+                assert!(error.to_string().contains("plain HTTP") && !error.to_string().contains("hunter2"), "{error}");
+                false
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_password_is_not_sent_over_plain_http_to_another_machine() {
+        let host = "registry.example.com";
+        assert!(is_sent(host, "https://registry.example.com", &[]).await);
+        assert!(!is_sent(host, "http://registry.example.com", &[]).await);
+        assert!(!is_sent(host, "http://other.example.com", &["other.example.com"]).await);
+        assert!(is_sent(host, "http://registry.example.com", &[host]).await, "the environment says so");
+        assert!(is_sent("127.0.0.1:5000", "http://127.0.0.1:5000", &[]).await);
+        assert!(is_sent("localhost:5000", "http://localhost:5000", &[]).await);
+    }
+}

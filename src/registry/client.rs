@@ -78,7 +78,7 @@ impl Client {
     /// If the registry refuses or cannot be reached.
     pub async fn head_manifest(&self, repository: &RepositoryName, by: By<'_>) -> Result<Option<Descriptor>, Error> {
         let reply = self.0.send(&manifest_call(RequestKind::ManifestHead, Method::HEAD, repository, by)).await?;
-        if reply.status() == StatusCode::NOT_FOUND {
+        if self.is_absent(repository, &reply).await? {
             return Ok(None);
         }
         let reply = successful(reply)?;
@@ -108,6 +108,21 @@ impl Client {
         Ok(Some(Descriptor::new(media_type, digest, size)))
     }
 
+    /// Whether an answer says that there is no such manifest. Some registries refuse what is not there (Artifactory and GHCR with 403, others with
+    /// 401) although the login is good: where the repository's list of tags answers, or says that there is no such repository, it is.
+    async fn is_absent(&self, repository: &RepositoryName, reply: &Reply) -> Result<bool, Error> {
+        match reply.status() {
+            StatusCode::NOT_FOUND => Ok(true),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let mut call = Call::new(RequestKind::Tags, Method::GET, repository, "tags/list?n=1");
+                call.read = Read::Whole(MAX_PAGE);
+                let list = self.0.send(&call).await?.status();
+                Ok(list.is_success() || list == StatusCode::NOT_FOUND)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// A manifest's bytes, at most 4 MiB, with their digest verified; `None` if it or the repository does not exist. One GET.
     ///
     /// # Errors
@@ -116,7 +131,7 @@ impl Client {
         let mut call = manifest_call(RequestKind::ManifestGet, Method::GET, repository, by);
         call.read = Read::Whole(MAX_MANIFEST_SIZE);
         let reply = self.0.send(&call).await?;
-        if reply.status() == StatusCode::NOT_FOUND {
+        if self.is_absent(repository, &reply).await? {
             return Ok(None);
         }
         let reply = successful(reply)?;

@@ -31,12 +31,12 @@ pub struct Layout {
 impl Layout {
     /// The layout in the folder `root`; it is made when something is written.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { store: ContentStore::new(root), daemon: None }
+        Self { store: ContentStore::durable(root), daemon: None }
     }
 
     /// The layout behind a repository of the local Docker daemon: it keeps keys and records, for which the daemon has no place.
     pub fn of_daemon(root: impl Into<PathBuf>, daemon: Daemon) -> Self {
-        Self { store: ContentStore::new(root), daemon: Some(daemon) }
+        Self { store: ContentStore::durable(root), daemon: Some(daemon) }
     }
 
     /// The daemon, where `tag` is one that it is to know.
@@ -245,8 +245,10 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut file = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder).map_err(wrong)?;
     file.write_all(bytes).map_err(wrong)?;
     super::store::readable(file.path()).map_err(wrong)?;
+    // Before the name: after a crash the old state or the new one stands there, never an empty file.
+    file.as_file().sync_all().map_err(wrong)?;
     file.persist(path).map_err(|error| wrong(error.error))?;
-    Ok(())
+    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(wrong)
 }
 
 #[cfg(test)]
@@ -290,6 +292,22 @@ mod tests {
         });
         futures::future::join_all(writers).await;
         assert_eq!(Layout::new(folder.path()).tags().await.unwrap().len(), 32);
+    }
+
+    #[tokio::test]
+    async fn a_blob_that_lost_its_bytes_is_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ContentStore::durable(folder.path());
+        let bytes = bytes::Bytes::from_static(b"the bytes of a layer");
+        let blob = Descriptor::of(media_type::LAYER_TAR, &bytes);
+        for left in [&b""[..], b"the bytes"] {
+            store.write(&bytes).await.unwrap();
+            assert!(store.holds(&blob));
+            std::fs::write(store.path(&blob.digest), left).unwrap();
+            assert!(!store.holds(&blob));
+            store.fetch(&blob, &crate::registry::BlobSource::Bytes(bytes.clone())).await.unwrap();
+            assert_eq!(std::fs::read(store.path(&blob.digest)).unwrap(), bytes);
+        }
     }
 
     #[tokio::test]

@@ -88,6 +88,12 @@ impl MoveNote {
         })
     }
 
+    /// What stands in a note for a command of `verify:`, by its words. No tag has a `:`.
+    pub fn accepted(command: &[String]) -> String {
+        let hash = blake3::derive_key("orchestrate 2026-12 a command of verify", command.join("\0").as_bytes());
+        format!("verify:{}", hex::encode(&hash[..16]))
+    }
+
     /// What the notes beside an image claim of a tag.
     pub fn claims(notes: &[Self], tag: &str) -> Vec<Claim> {
         let of_tag = || notes.iter().filter(|note| note.tags.iter().any(|other| other == tag));
@@ -176,6 +182,25 @@ impl Repository {
     /// If the registry refuses or cannot be reached, or the layout cannot be read.
     pub async fn attached(&self, image: Digest) -> Result<Attached, Error> {
         self.all_referrers(image).await.map(Attached::of)
+    }
+
+    /// Writes beside the image `subject` that a command of `verify:` accepted it; `command` says which (see [`MoveNote::accepted`]).
+    ///
+    /// # Errors
+    /// As [`attach_move`](Self::attach_move).
+    pub async fn attach_verdict(&self, subject: &Descriptor, command: String) -> Result<(), Error> {
+        // A note of nobody's commit: no tag has that name, so no tag is judged by it.
+        let note = MoveNote { tags: vec![command], commit: "0".repeat(40), ..MoveNote::default() };
+        self.attach_move(subject, &note).await
+    }
+
+    /// Whether a command of `verify:` accepted the image before.
+    ///
+    /// # Errors
+    /// As [`attached`](Self::attached).
+    pub async fn has_verdict(&self, image: Digest, command: &str) -> Result<bool, Error> {
+        let notes = self.attached(image).await?.moves;
+        Ok(notes.iter().any(|note| note.tags.iter().any(|tag| tag == command)))
     }
 
     /// What is claimed of `tag` beside the image `image`: who moved it there. Nobody known if nothing is returned.

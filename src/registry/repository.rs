@@ -285,7 +285,7 @@ impl Repository {
         let (client, name) = match self {
             Self::Remote { client, name } => (client, name),
             Self::Layout(layout) => {
-                if layout.store().contains(&blob.digest) {
+                if layout.store().holds(blob) {
                     return Ok(Arrival::Existing);
                 }
                 layout.store().fetch(blob, source).await?;

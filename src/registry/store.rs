@@ -17,12 +17,19 @@ use crate::oci::{Descriptor, MAX_MANIFEST_SIZE, RawManifest};
 #[derive(Clone, Debug)]
 pub struct ContentStore {
     root: PathBuf,
+    /// Whether what is written must outlive a crash of the machine.
+    durable: bool,
 }
 
 impl ContentStore {
     /// A store in the folder `root`; its folders are made when something is written.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), durable: false }
+    }
+
+    /// A store whose content is on the disk before it gets its name: what a crash leaves is whole or not there.
+    pub fn durable(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), durable: true }
     }
 
     /// The folder.
@@ -38,6 +45,11 @@ impl ContentStore {
     /// Whether the content is there.
     pub fn contains(&self, digest: &Digest) -> bool {
         self.path(digest).is_file()
+    }
+
+    /// Whether this blob is there in its whole length: a crash or a full disk may have left less of it. Its bytes are verified where they are read.
+    pub fn holds(&self, blob: &Descriptor) -> bool {
+        self.path(&blob.digest).metadata().is_ok_and(|file| file.is_file() && file.len() == blob.size)
     }
 
     /// Begins to write content of which the digest is known only in the end.
@@ -67,7 +79,7 @@ impl ContentStore {
     /// If the folder cannot be written to.
     pub async fn write(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
-        if self.contains(&digest) {
+        if self.path(&digest).metadata().is_ok_and(|file| file.is_file() && file.len() == bytes.len() as u64) {
             return Ok(digest);
         }
         let mut writer = self.writer().await?;
@@ -100,7 +112,7 @@ impl ContentStore {
     /// # Errors
     /// As [`save`](Self::save).
     pub async fn fetch(&self, blob: &Descriptor, from: &BlobSource) -> Result<(), Error> {
-        if self.contains(&blob.digest) {
+        if self.holds(blob) {
             return Ok(());
         }
         if let BlobSource::File(path) = from
@@ -110,6 +122,10 @@ impl ContentStore {
             let mut stream = BlobSource::File(linked.to_path_buf()).open(blob, 0, blob.size).await?;
             while let Some(chunk) = stream.next().await {
                 chunk?;
+            }
+            if self.durable {
+                let synced = std::fs::File::open(&linked).and_then(|file| file.sync_all());
+                synced.map_err(|error| Error::file("write", &*linked, error))?;
             }
             let target = self.path(&blob.digest);
             return linked.persist(&target).map_err(|error| Error::file("write", &target, error.error));
@@ -182,9 +198,20 @@ impl ContentWriter {
         self.file.flush().await.map_err(|error| Error::file("write", &*self.path, error))?;
         let digest = Digest::from_bytes(self.hasher.finalize().into());
         let target = self.store.path(&digest);
-        if !target.exists() {
-            readable(&self.path).map_err(|error| Error::file("write", &*self.path, error))?;
-            self.path.persist(&target).map_err(|error| Error::file("write", &target, error.error))?;
+        if target.metadata().is_ok_and(|file| file.len() == self.size) {
+            return Ok((digest, self.size));
+        }
+        readable(&self.path).map_err(|error| Error::file("write", &*self.path, error))?;
+        if self.store.durable {
+            // The rename may reach the disk before the bytes do: after a crash an empty file would have the name.
+            self.file.sync_all().await.map_err(|error| Error::file("write", &*self.path, error))?;
+        }
+        self.path.persist(&target).map_err(|error| Error::file("write", &target, error.error))?;
+        if self.store.durable
+            && let Some(folder) = target.parent()
+        {
+            let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+            synced.map_err(|error| Error::file("write to", folder, error))?;
         }
         Ok((digest, self.size))
     }

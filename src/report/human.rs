@@ -130,16 +130,16 @@ impl<W: Write> Human<W> {
         match receipt.outcome {
             RunOutcome::Succeeded => {}
             RunOutcome::Failed if lost => {
-                self.line(
-                    "nothing was built: repositories come first; run the same command again to go on where it stopped",
-                );
+                self.line("nothing was built: repositories come first; the next run goes on from there");
             }
             // Functions come last: where one fails, all tags have moved.
             RunOutcome::Failed if count(Outcome::Failed) == 0 && !receipt.functions.is_empty() => {
-                self.line("run the same command again for the functions that failed; `apply --rollback` puts all back");
+                self.line("the next run tries the functions that failed again; `apply --rollback` puts all back");
             }
             RunOutcome::Failed => {
-                self.line("no tag was moved for what failed; run the same command again to go on where it stopped");
+                self.line(
+                    "no tag was moved for what failed; what is done stays done, and the next run goes on from there",
+                );
             }
             RunOutcome::Interrupted => self.line("run the same command again to go on where it stopped"),
         }

@@ -24,10 +24,20 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// The part of `tag` that varies; `None` if the template does not give such tags.
+    /// The part of `tag` that varies; `None` if the template does not give such tags. It names a commit: digits of one, with the mark of a
+    /// checkout that differed from it. Whatever else stands there (`v1.0.0`) is a name that people gave.
     pub fn varying<'a>(&self, tag: &'a str) -> Option<&'a str> {
-        tag.strip_prefix(&self.prefix)?.strip_suffix(&self.suffix).filter(|rest| !rest.is_empty())
+        tag.strip_prefix(&self.prefix)?.strip_suffix(&self.suffix).filter(|rest| names_commit(rest))
     }
+}
+
+/// Whether a text is a commit, in full or at least as long as `git.short`, or one with `-dirty-` and 8 digits of a key.
+fn names_commit(text: &str) -> bool {
+    let is_hex = |text: &str, lengths: std::ops::RangeInclusive<usize>| {
+        lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    let (commit, dirty) = text.split_once("-dirty-").map_or((text, None), |(commit, dirty)| (commit, Some(dirty)));
+    is_hex(commit, 7..=40) && dirty.is_none_or(|dirty| is_hex(dirty, 8..=8))
 }
 
 /// What stays.

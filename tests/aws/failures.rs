@@ -116,7 +116,7 @@ fn throttling_passes() {
 #[test]
 fn a_repository_is_missing_and_nobody_may_create_it() {
     let world = shop("");
-    world.run(&["plan"]).expect(0).says("there is no repository `123456789012.dkr.ecr.us-east-1.amazonaws.com/api`");
+    world.run(&["plan"]).expect(2).says("there is no repository `123456789012.dkr.ecr.us-east-1.amazonaws.com/api`");
     world.run(&["apply"]).expect(2).says("`create: true` at the registry lets apply create it");
     untouched(&world);
 }

@@ -1,6 +1,6 @@
 //! `--only`, `--with-dependents`, `--build-only`, `--jobs`.
 
-use orchestrate::event::Kind;
+use orchestrate::event::{Kind, Phase};
 use orchestrate::plan::{Action, Executor, Plan};
 
 use crate::events::Events;
@@ -71,6 +71,10 @@ fn at_once(events: &Events, plan: &Plan) -> (usize, u32) {
         match &event.event {
             Kind::StepStarted { image, action: Action::Build, executor: Executor::Buildkit } => {
                 running.push(image.to_string());
+            }
+            // What is built leaves its place before it is published.
+            Kind::PhaseStarted { image, phase, .. } if *phase != Phase::Build => {
+                running.retain(|name| name != image.as_str());
             }
             Kind::StepFinished { image, .. } => running.retain(|name| name != image.as_str()),
             _ => continue,

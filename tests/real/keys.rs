@@ -12,7 +12,7 @@ use crate::run::Run;
 
 /// The keys of all images, by name.
 fn keys(mut command: Command) -> BTreeMap<String, String> {
-    command.args(["plan", "--offline", "--json", "--profile", "local"]);
+    command.args(["plan", "--offline", "--json", "--allow-dirty", "--profile", "local"]);
     let plan = Run::of(command).exits(0).plan();
     assert_eq!(plan.images.len(), 7);
     plan.images.iter().map(|step| (step.name.to_string(), step.key.to_string())).collect()

@@ -443,3 +443,18 @@ async fn a_build_that_gives_what_already_runs_keeps_the_function() {
     assert_eq!(outcomes(&receipt), [("Api", FunctionOutcome::Kept)]);
     assert_eq!(receipt.functions[0].runs, Some(scene.latest("app")));
 }
+
+/// `url:` is in the manifest, which a pull request can change.
+#[tokio::test]
+async fn a_login_of_aws_goes_to_no_address_that_the_manifest_makes_up() {
+    let aws = TestAws::start().await;
+    for url in ["127.0.0.2:1", "registry.example.com", "123456789012.dkr.ecr.us-east-1.amazonaws.com.example.com"] {
+        let shop = Shop::new(&manifest(url, API, NOTHING)).at(aws.clients());
+        shop.commit("one");
+        let (exit, text) = message(shop.run(&["plan"]).await);
+        assert_eq!(exit, Exit::Wrong, "{text}");
+        assert!(text.contains("`url:`") && text.contains("ORCHESTRATE_REGISTRY_ADDRESSES"), "{text}");
+    }
+    let calls = std::mem::take(&mut aws.state().log);
+    assert!(!calls.iter().any(|call| call.contains("GetAuthorizationToken")), "{calls:?}");
+}

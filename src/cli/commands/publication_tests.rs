@@ -323,3 +323,41 @@ async fn immutable_repositories_are_a_normal_case() {
         assert_eq!(exit, Exit::Wrong);
     }
 }
+
+/// `verify:` judges what has no tags too; what it refused gets no tag by hand, and what it accepted is not judged again.
+#[tokio::test]
+async fn verify_is_never_skipped() {
+    let registry = TestRegistry::start(Options::default()).await;
+    let manifest = |verify: &str, tags: &str| {
+        format!(
+            "version: 1\nproject: shop\nregistries:\n  local: {{ kind: oci, url: \"http://{}\" }}\ndefaults: {{ platforms: [linux/amd64] }}\n\
+             images:\n  app:\n    verify: [sh, -c, \"echo x >> ran; {verify}\"]\n    push: [{{ registry: local, repository: app, tags: {tags} }}]\n",
+            registry.host
+        )
+    };
+    let shop = Shop::new(&manifest("exit 1", "[]"));
+    shop.commit("one");
+    let ran = || std::fs::read_to_string(shop.root().join("ran")).unwrap_or_default().lines().count();
+    assert_eq!(shop.run(&["apply"]).await.unwrap(), Exit::Failed);
+    assert_eq!(ran(), 1, "it ran though there is no tag");
+    assert_eq!(shop.run(&["apply"]).await.unwrap(), Exit::Failed, "and refuses the kept image too");
+    assert_eq!(ran(), 2);
+    let (exit, text) = message(shop.run(&["tag", "app", "good"]).await);
+    assert!(exit == Exit::Wrong && text.contains("`verify` has not accepted"), "{text}");
+    assert!(tags(&registry, "app").is_empty());
+
+    shop.write("deploy.yaml", &manifest("exit 0", "[]"));
+    for _ in 0..2 {
+        shop.done(&["apply"]).await;
+        assert_eq!(ran(), 3, "once for an image and a command");
+    }
+    assert_eq!(shop.run(&["tag", "app", "good"]).await.unwrap(), Exit::Done);
+    assert!(tags(&registry, "app").contains_key("good"));
+
+    // Whoever is left behind holds nothing up.
+    shop.write("deploy.yaml", &manifest("sleep 60 & exit 0", "[latest]"));
+    let began = std::time::Instant::now();
+    shop.done(&["apply"]).await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(30));
+    assert!(tags(&registry, "app").contains_key("latest"));
+}

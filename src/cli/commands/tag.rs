@@ -65,6 +65,17 @@ pub async fn tag(settings: &Settings, arguments: &TagArguments) -> Result<Exit, 
     let (project, history) = (&planned.loaded.project, Arc::new(planned.history));
     let rules = Rules { arguments, history, project, image };
     let mut places = Vec::new();
+    if let Some(command) = &image.verify {
+        let home = &step.destinations[0];
+        let repository = planned.repositories.get(&home.registry, &home.repository);
+        let accepted = repository.has_verdict(digest, &MoveNote::accepted(&command.value)).await;
+        if !accepted.map_err(|error| failed(&error))? {
+            return Err(Failure::wrong(
+                format!("`verify` has not accepted this image of `{}`", image.name),
+                format!("`orchestrate apply --only {}` runs the command; then put the tag", image.name),
+            ));
+        }
+    }
     for publication in &step.destinations {
         let repository = planned.repositories.get(&publication.registry, &publication.repository);
         places.push(judge(&rules, publication, repository, digest).await?);

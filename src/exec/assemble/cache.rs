@@ -118,7 +118,7 @@ impl Cache {
             Ok::<_, AssembleError>(written)
         })?;
         // Another store than the one that it was written to.
-        if !store.contains(&written.blob.digest) && self.read_layer(key, store).is_none() {
+        if !store.holds(&written.blob) && self.read_layer(key, store).is_none() {
             write()?;
         }
         Ok(written)
@@ -131,7 +131,7 @@ impl Cache {
     fn read_layer(&self, key: blake3::Hash, store: &ContentStore) -> Option<Written> {
         let text = std::fs::read(self.file("layers", &format!("{}.json", key.to_hex()))?).ok()?;
         let Entry { blob, diff_id } = serde_json::from_slice(&text).ok()?;
-        if !store.contains(&blob.digest) {
+        if !store.holds(&blob) {
             let kept = self.blob(&blob.digest)?;
             if std::fs::metadata(&kept).ok()?.len() != blob.size {
                 return None;

@@ -130,7 +130,7 @@ pub(super) fn lent_blobs(manifest: &Descriptor, store: &ContentStore, offered: &
     for blob in contents.blobs() {
         match offered.get(&blob.digest) {
             Some(from) => lent.insert(blob.clone(), from.clone()),
-            None if store.contains(&blob.digest) => {}
+            None if store.holds(blob) => {}
             None => {
                 return Err(BuildError::protocol(format!("it did not send the blob {} of its result", blob.digest)));
             }

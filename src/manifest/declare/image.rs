@@ -96,7 +96,7 @@ pub struct ImageDecl {
     /// Rebuild after this time though nothing changed (`orchestrate update` raises it).
     #[serde(default)]
     pub rebuild_every: Option<DurationText>,
-    /// A command that must accept the built image before any tag moves.
+    /// A command that must accept the image before anything follows it: tags, functions, `orchestrate tag`.
     #[serde(default)]
     pub verify: Option<CommandForm>,
     /// Private bases whose layers this public image may show.

@@ -135,7 +135,7 @@ impl State {
         let Some((digest, (kind, bytes))) =
             digest.and_then(|digest| Some((digest, repo.manifests.get(&digest)?.clone())))
         else {
-            return Response::error(404, "MANIFEST_UNKNOWN", "");
+            return Response::error(self.options.missing, "MANIFEST_UNKNOWN", "");
         };
         if head.method == "DELETE" {
             let by_digest = what.starts_with("sha256:");

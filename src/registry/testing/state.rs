@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) untag: Untag,
     /// Sent as `Docker-Content-Digest` instead of the truth.
     pub(crate) wrong_digest: bool,
+    /// What a manifest that is not there is answered with: 403 and 401 are seen too.
+    pub(crate) missing: u16,
 }
 
 impl Default for Options {
@@ -31,6 +33,7 @@ impl Default for Options {
             auth: Auth::None,
             mounts: Mounts::Yes,
             referrers: true,
+            missing: 404,
             immutable: false,
             location: true,
             page: 100,

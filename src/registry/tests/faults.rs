@@ -36,7 +36,8 @@ async fn client_errors_are_not_repeated_and_say_all() {
     let body = r#"{"errors":[{"code":"DENIED","message":"not you"}]}"#;
     registry.fail(times("GET", 9, Action::Answer(403, vec![("X-Amz-Request-Id", "R7".to_owned())], body)));
     let error = repository.get_manifest(By::Tag("x")).await.unwrap_err();
-    assert_eq!(client.counters().total(), 1);
+    assert_eq!(client.counters().of(RequestKind::ManifestGet), 1);
+    assert_eq!(client.counters().total(), 2, "the list of tags tells a refusal from an absence");
     let text = error.to_string();
     for part in ["GET manifests/x", "team/app", &registry.host, "403 Forbidden", "DENIED", "not you", "R7"] {
         assert!(text.contains(part), "{part} in {text}");

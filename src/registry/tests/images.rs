@@ -1,5 +1,7 @@
-use super::super::testing::{Mounts, Options, TestRegistry};
-use super::super::{By, ContentStore, Error, Lent, Repository, RequestKind, copy_image, push_blobs, push_image};
+use super::super::testing::{Auth, Mounts, Options, TestRegistry};
+use super::super::{
+    BlobSource, By, ContentStore, Error, Lent, Repository, RequestKind, copy_image, push_blobs, push_image,
+};
 use super::{Folder, anonymous, at, noise, start};
 use crate::digest::Digest;
 use crate::oci::{Descriptor, media_type};
@@ -250,4 +252,25 @@ async fn a_blob_on_the_same_disk_gets_a_second_name_and_only_if_it_is_the_blob()
     assert!(matches!(error, Error::WrongDigest { .. }), "{error}");
     let left = std::fs::read_dir(other.store.root().join("blobs/sha256")).unwrap().count();
     assert_eq!(left, 1, "nothing half taken stays");
+}
+
+/// Artifactory and GHCR refuse what is not there.
+#[tokio::test]
+async fn a_refusal_of_what_is_not_there_is_an_absence_where_the_login_is_good() {
+    for missing in [401, 403, 404] {
+        let registry = TestRegistry::start(Options { missing, ..Options::default() }).await;
+        let repository = Repository::remote(&anonymous(), at(&registry, "team/app"));
+        assert_eq!(repository.head_manifest(By::Tag("a")).await.unwrap(), None, "no repository yet");
+        let empty = Descriptor::of(media_type::EMPTY, b"{}");
+        repository.ensure_blob(&empty, &BlobSource::Bytes(bytes::Bytes::from_static(b"{}")), &[]).await.unwrap();
+        let raw = crate::oci::Manifest::image(empty.clone(), vec![empty]).to_raw();
+        repository.put_manifest(By::Tag("there"), &raw).await.unwrap();
+        assert_eq!(repository.head_manifest(By::Tag("a")).await.unwrap(), None, "{missing}");
+        assert_eq!(repository.get_manifest(By::Digest(Digest::of(b"no"))).await.unwrap(), None, "{missing}");
+        assert!(repository.head_manifest(By::Tag("there")).await.unwrap().is_some());
+    }
+    // A login that may not even list is refused, not taken for an absence.
+    let registry = TestRegistry::start(Options { auth: Auth::Basic, missing: 403, ..Options::default() }).await;
+    let nobody = Repository::remote(&anonymous(), at(&registry, "team/app"));
+    assert!(nobody.head_manifest(By::Tag("a")).await.is_err());
 }
