@@ -114,6 +114,8 @@ pub fn load_at(settings: &Settings, change: &dyn Fn(GitFacts) -> GitFacts) -> Re
     let project = resolved.project;
     let layouts: Vec<String> = project.registries.values().filter_map(layout_path).collect();
     workspace.leave_out(layouts.iter().map(String::as_str));
+    // A run writes there, so a manifest of a stranger must not choose a place outside, nor a link that leads there.
+    layouts.iter().try_for_each(|path| workspace.hold(path)).map_err(|error| unreadable(&error))?;
     let wrong = problems.has_errors();
     let loaded = Loaded { workspace, project, git, warnings: problems, files: named.into_inner(), changes };
     if wrong {

@@ -31,7 +31,7 @@ use args::{Arguments, Command};
 use exit::{Exit, Failure};
 use settings::Settings;
 
-use crate::problem::{Problems, render, to_json};
+use crate::problem::{Problems, printable, render, to_json};
 
 /// The whole program.
 pub fn main() -> ExitCode {
@@ -102,12 +102,12 @@ async fn run(command: &Command, settings: &Settings) -> Result<Exit, Failure> {
 /// Writes data to stdout. A reader that went away is nobody's failure.
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = out.write_all(printable(text).as_bytes()).and_then(|()| out.flush());
 }
 
 /// Writes text for people to stderr.
 fn eprint(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    let _ = std::io::stderr().lock().write_all(printable(text).as_bytes());
 }
 
 fn report(failure: &Failure, json: bool) {

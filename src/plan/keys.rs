@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::digest::{Digest, Key};
-use crate::dockerfile::Kind;
+use crate::dockerfile::{Kind, Origin, StageUse};
 use crate::fingerprint::{BuiltOn, FileSet, Fingerprint, Parent, Pin, StageRecord, image_key};
 use crate::graph::{FRONTEND, Recipe};
 use crate::name::ImageName;
@@ -77,7 +77,7 @@ pub fn fingerprint(image: &Image, platform: &Platform, recipe: &Recipe, with: &I
         secrets: secrets(image, recipe),
         labels: labels(image),
         annotations: image.annotations.clone(),
-        options: options(image, recipe),
+        options: options(image, platform, recipe),
         generation: with.generation,
     })
 }
@@ -123,7 +123,7 @@ fn labels(image: &Image) -> BTreeMap<String, String> {
 }
 
 /// Everything about who builds and what comes out that is not the default.
-fn options(image: &Image, recipe: &Recipe) -> BTreeSet<String> {
+fn options(image: &Image, platform: &Platform, recipe: &Recipe) -> BTreeSet<String> {
     let mut options = BTreeSet::new();
     match image.executor {
         ExecutorChoice::Auto => {}
@@ -151,22 +151,39 @@ fn options(image: &Image, recipe: &Recipe) -> BTreeSet<String> {
     if let (Some((syntax, _)), false) = (&recipe.analysis.syntax, recipe.analysis.frontend_known) {
         options.insert(format!("syntax={syntax}"));
     }
-    if image.executor != ExecutorChoice::Buildkit && recipe.needs_buildkit(image).is_none() && follows_new_rules(recipe)
-    {
+    let assembled = image.executor != ExecutorChoice::Buildkit && recipe.needs_buildkit(image).is_none();
+    if assembled && follows_new_rules(recipe, platform) {
         options.insert("assembled=2".to_owned());
+    }
+    // Before this the time was 0 whatever the arg said: an image of that time must not be taken for one of this.
+    let volatile = image.args.get("SOURCE_DATE_EPOCH").is_some_and(|arg| arg.volatile);
+    if recipe.epoch != 0 && !volatile {
+        options.insert(format!("epoch={}", recipe.epoch));
     }
     options
 }
 
 /// Whether an assembled image has something of which the embedded builder's rules changed with version 2, which follows BuildKit 0.25: the
-/// folders that an octal `--chmod` makes (BuildKit 0.21), and the owner of what `ADD --chown` unpacks (0.23). Other images are what they
-/// were, and so are their keys.
-fn follows_new_rules(recipe: &Recipe) -> bool {
+/// folders that an octal `--chmod` makes (BuildKit 0.21), the owner of what `ADD --chown` unpacks (0.23), groups by name, patterns of
+/// `--exclude` that were taken otherwise, and the platform of an image whose base is of another one. Other images are what they were, and so are
+/// their keys.
+fn follows_new_rules(recipe: &Recipe, platform: &Platform) -> bool {
+    let mut base = recipe.stages.last();
+    while let Some(StageUse { base: Origin::Stage(index), .. }) = base {
+        base = recipe.stages.get(*index);
+    }
+    if base.is_some_and(|stage| stage.base != Origin::Scratch && stage.platform != *platform) {
+        return true;
+    }
     let instructions = recipe.stages.iter().flat_map(|stage| &stage.steps).map(|step| &step.instruction);
     let mut transfers = instructions.filter(|done| matches!(done.kind, Kind::Copy(_) | Kind::Add(_)));
     transfers.any(|done| {
         let value = |name: &str| done.flag(name).and_then(|flag| flag.value.as_deref()).filter(|text| !text.is_empty());
         let is_octal = |text: &str| !text.starts_with(|first: char| "ugoa+-=".contains(first));
-        value("chmod").is_some_and(is_octal) || (matches!(done.kind, Kind::Add(_)) && value("chown").is_some())
+        let names_group = |text: &str| text.split_once(':').is_some_and(|(_, group)| group.parse::<u32>().is_err());
+        let excludes = done.flags("exclude").filter_map(|flag| flag.value.as_deref());
+        value("chmod").is_some_and(is_octal)
+            || value("chown").is_some_and(|text| matches!(done.kind, Kind::Add(_)) || names_group(text))
+            || excludes.into_iter().any(|text| text.starts_with('/') || text.contains('$'))
     })
 }

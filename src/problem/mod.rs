@@ -3,6 +3,7 @@
 //! A stage collects all its [`Problem`]s and stops after them. This is the only place that knows how a problem is drawn.
 
 mod code;
+mod printable;
 mod render;
 mod source;
 mod suggest;
@@ -12,6 +13,7 @@ use std::cmp::Ordering;
 use serde::Serialize;
 
 pub use code::Code;
+pub use printable::printable;
 pub use render::{render, to_json};
 pub use source::{Location, Source, Span};
 pub use suggest::did_you_mean;

@@ -173,8 +173,10 @@ impl TokenService {
         if let Some(Credential::RegistryToken(token)) = &credential {
             return Ok(Token { header: bearer(host, token.expose())?, until: Instant::now() + DEFAULT_LIFE });
         }
-        let plain = realm.scheme() != "https" && !realm.host_str().is_some_and(is_loopback);
-        if plain && credential.is_some() && transport.settings.endpoint(host).starts_with("https:") {
+        // Whatever the registry's own address is: the realm is what it says, and may be another machine.
+        let named = &realm[url::Position::BeforeHost..url::Position::AfterPort];
+        let plain = realm.scheme() != "https" && !is_loopback(named) && !transport.settings.may_be_plain(named);
+        if plain && credential.is_some() {
             let why = format!(
                 "its token service `{}` is plain HTTP; no password is sent there",
                 realm.host_str().unwrap_or_default()

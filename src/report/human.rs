@@ -12,6 +12,7 @@ use crate::event::{
     RunOutcome,
 };
 use crate::plan::{FunctionAction, RepositoryAction};
+use crate::problem::printable;
 
 /// Shows a run.
 pub struct Human<W> {
@@ -34,8 +35,8 @@ impl<W: Write> Human<W> {
 
     fn line(&mut self, text: &str) {
         match &mut self.out {
-            Out::Live(live) => live.print(text),
-            Out::Lines(out) => drop(writeln!(out, "{text}")),
+            Out::Live(live) => live.print(&printable(text)),
+            Out::Lines(out) => drop(writeln!(out, "{}", printable(text))),
         }
     }
 
@@ -218,8 +219,8 @@ impl<W: Write + Send> Reporter for Human<W> {
                 self.state(image.as_str(), &state, worth);
             }
             Kind::Output { image, step, line, .. } => match &mut self.out {
-                Out::Live(live) => live.set(image.as_str(), &format!("{step} | {line}")),
-                Out::Lines(out) => drop(writeln!(out, "{image} | {line}")),
+                Out::Live(live) => live.set(image.as_str(), &printable(&format!("{step} | {line}"))),
+                Out::Lines(out) => drop(writeln!(out, "{}", printable(&format!("{image} | {line}")))),
             },
             Kind::Size { image, reference, bytes: size, layers } => {
                 self.state(image.as_str(), &format!("{} in {layers} layers, to {reference}", bytes(*size)), true);

@@ -25,7 +25,7 @@ impl Workspace {
     ///
     /// # Errors
     /// It does.
-    pub(super) fn hold(&self, path: &str) -> Result<(), Error> {
+    pub fn hold(&self, path: &str) -> Result<(), Error> {
         let place = lexical(&self.root, path);
         // Of what is not there the nearest folder that is counts: a link in the middle may lead out.
         let real = place.ancestors().find_map(|place| place.canonicalize().ok()).unwrap_or(place.clone());

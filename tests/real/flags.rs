@@ -1,7 +1,9 @@
 //! `--only`, `--with-dependents`, `--build-only`, `--jobs`.
 
-use orchestrate::event::{Kind, Phase};
-use orchestrate::plan::{Action, Executor, Plan};
+use std::collections::BTreeMap;
+
+use orchestrate::event::Kind;
+use orchestrate::plan::{Action, Plan};
 
 use crate::events::Events;
 use crate::place::{Place, with};
@@ -63,24 +65,19 @@ fn chosen(plan: &Plan) -> Vec<&str> {
     plan.images.iter().filter(|step| step.chosen).map(|step| step.name.as_str()).collect()
 }
 
-/// The most images that BuildKit built at once, and the most by weight. What is assembled is not counted: no program runs.
+/// The most images that BuildKit built at once, and the most by weight: from the first to the last step of each build. What is assembled is not
+/// counted, since no program runs, and neither is what is built and being published.
 fn at_once(events: &Events, plan: &Plan) -> (usize, u32) {
     let weight = |name: &str| plan.images.iter().find(|step| step.name.as_str() == name).unwrap().weight;
-    let (mut running, mut most, mut heaviest) = (Vec::new(), 0, 0);
-    for event in &events.0 {
-        match &event.event {
-            Kind::StepStarted { image, action: Action::Build, executor: Executor::Buildkit } => {
-                running.push(image.to_string());
-            }
-            // What is built leaves its place before it is published.
-            Kind::PhaseStarted { image, phase, .. } if *phase != Phase::Build => {
-                running.retain(|name| name != image.as_str());
-            }
-            Kind::StepFinished { image, .. } => running.retain(|name| name != image.as_str()),
-            _ => continue,
+    let mut spans: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for (at, event) in events.0.iter().enumerate() {
+        if let Kind::BuildStep { image, .. } = &event.event {
+            spans.entry(image.to_string()).or_insert((at, at)).1 = at;
         }
-        most = most.max(running.len());
-        heaviest = heaviest.max(running.iter().map(|name| weight(name)).sum());
     }
-    (most, heaviest)
+    let running = (0..events.0.len()).map(|at| {
+        let running = spans.iter().filter(|(_, (first, last))| (*first..=*last).contains(&at));
+        running.fold((0, 0), |(images, weights), (name, _)| (images + 1, weights + weight(name)))
+    });
+    running.fold((0, 0), |most: (usize, u32), now| (most.0.max(now.0), most.1.max(now.1)))
 }

@@ -141,3 +141,39 @@ async fn chains_are_followed_from_their_bases_and_circles_are_told() {
     let refused = shop.run(&["plan", "--offline"]).await;
     assert!(format!("{refused:?}").contains("in a circle"), "{refused:?}");
 }
+
+/// What an older version of this program built by other rules has a key of its own now; everything else keeps its key.
+#[tokio::test]
+async fn images_of_which_a_rule_changed_have_other_keys() {
+    let shop = Shop::new("version: 1\nproject: shop\ndefaults: { platforms: [linux/arm64] }\nimages:\n  app: {}\n");
+    shop.commit("one");
+    let options = async |shop: &Shop| {
+        let prepared = shop.planned(&["--offline"]).await.0.prepared;
+        let options = prepared.images.values().flat_map(|image| image.platforms.values());
+        options.flat_map(|work| work.fingerprint.options.clone()).collect::<Vec<_>>().join(" ")
+    };
+    for (text, wanted) in [
+        ("FROM scratch\nCOPY a.txt /\n", ""),
+        ("FROM scratch\nCOPY --chown=1:2 a.txt /\n", ""),
+        ("FROM scratch\nCOPY --exclude=b a.txt /\n", ""),
+        ("FROM scratch\nCOPY --exclude=/b a.txt /\n", "assembled=2"),
+        ("FROM scratch\nCOPY --exclude=$E a.txt /\n", "assembled=2"),
+        ("FROM scratch\nCOPY --chown=1:staff a.txt /\n", "assembled=2"),
+        ("FROM scratch\nCOPY --chmod=755 a.txt /d/\n", "assembled=2"),
+        ("FROM scratch AS b\nFROM --platform=linux/amd64 b\nCOPY a.txt /\n", ""),
+    ] {
+        shop.write("Dockerfile", text);
+        assert_eq!(options(&shop).await, wanted, "{text}");
+    }
+    shop.write("Dockerfile", "FROM scratch\nCOPY a.txt /\n");
+    let manifest = std::fs::read_to_string(shop.root().join("deploy.yaml")).unwrap();
+    for (value, wanted) in
+        [("\"0\"", ""), ("\"1000000000\"", "epoch=1000000000"), ("{ value: \"7\", volatile: true }", "")]
+    {
+        shop.write(
+            "deploy.yaml",
+            &manifest.replace("app: {}", &format!("app: {{ args: {{ SOURCE_DATE_EPOCH: {value} }} }}")),
+        );
+        assert_eq!(options(&shop).await, wanted, "{value}");
+    }
+}

@@ -67,6 +67,12 @@ pub(super) fn unpack(
     Ok(true)
 }
 
+/// The longest path that an archive or a layer may have, in bytes: nobody could unpack a longer one. It also bounds how deep folders lie in
+/// folders, which is how deep the functions go that walk them.
+///
+/// Source: Linux, `PATH_MAX` in include/uapi/linux/limits.h, without the zero at the end.
+pub(super) const LONGEST_PATH: usize = 4095;
+
 fn broken(error: io::Error) -> Fault {
     match AssembleError::io("read", Path::new("an archive"))(error) {
         AssembleError::Io { source, .. } => {
@@ -90,6 +96,11 @@ fn unpack_entry<R: Read>(
     let (name, mut entry) = Whole::of(entry).map_err(broken)?;
     let clean = crate::pattern::clean(&[b"/", &*name].concat());
     let Some(path) = RelPath::new(&clean[1..]).filter(|path| !path.is_root()) else { return Ok(()) };
+    if clean.len() > LONGEST_PATH {
+        let message = format!("the archive cannot be unpacked: it has a path of {} bytes", clean.len());
+        let help = format!("Linux takes {LONGEST_PATH} bytes at most");
+        return Err(Fault::new(Code::BadArchive, message).help(help));
+    }
     let parent = reach(into, folder, &path.parent().unwrap_or_default())?;
     let place = parent.join(path.name());
     let attributes = attributes(entry.entry()).map_err(broken)?;
@@ -230,6 +241,23 @@ mod tests {
         let NodeKind::File(file) = Node::bytes(tar, meta).kind else { panic!("bytes are a file") };
         assert!(unpack(&mut files, &file, b"/x/", None)?);
         Ok(files)
+    }
+
+    /// Folders in folders without end would end the stack of whoever walks them.
+    #[test]
+    fn a_path_that_is_too_long_is_refused() {
+        let deep = |parts: usize| {
+            let mut builder = tar::Builder::new(Vec::new());
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(tar::EntryType::Regular);
+            header.set_mode(0o644);
+            header.set_size(0);
+            builder.append_data(&mut header, "d/".repeat(parts) + "f", &b""[..]).unwrap();
+            unpacked(&builder.into_inner().unwrap())
+        };
+        assert!(deep(2000).is_ok());
+        let refused = deep(20_000).unwrap_err();
+        assert!(matches!(&refused, Fault::Refused { code: Code::BadArchive, .. }), "{refused:?}");
     }
 
     #[test]

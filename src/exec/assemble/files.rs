@@ -118,23 +118,32 @@ impl Files {
         path: &RelPath,
         (owner, mode): (Option<Owner>, Option<u32>),
     ) -> Result<(), Fault> {
-        match self.get(path) {
-            Some(node) if node.is_folder() => Ok(()),
-            Some(_) => Err(Fault::new(Code::BadDestination, format!("`/{path}` is not a folder"))),
-            None => {
-                let parent = path.parent().unwrap_or_default();
-                self.make_folders(&parent, (owner, mode))?;
-                let around = self.get(&parent).map_or(Meta::FOLDER, |node| node.meta);
-                let inherited = around.mode & SETGID;
-                let gid = if inherited == 0 { 0 } else { around.gid };
-                let Owner { uid, gid } = owner.unwrap_or(Owner { uid: 0, gid });
-                // The kernel takes no other bits for a new folder.
-                let mode = mode.map_or(Meta::FOLDER.mode, |mode| mode & 0o777);
-                let meta = Meta { mode: mode | inherited, uid, gid };
-                self.own.insert(path.clone(), Some(Node::folder(meta)));
-                Ok(())
+        // Not by a call for each folder: the depth comes from outside, and the stack is short.
+        let mut missing = Vec::new();
+        let mut next = path.clone();
+        loop {
+            match self.get(&next) {
+                Some(node) if node.is_folder() => break,
+                Some(_) => return Err(Fault::new(Code::BadDestination, format!("`/{next}` is not a folder"))),
+                None => {
+                    let parent = next.parent();
+                    missing.push(next);
+                    let Some(parent) = parent else { break };
+                    next = parent;
+                }
             }
         }
+        while let Some(folder) = missing.pop() {
+            let around = self.get(&folder.parent().unwrap_or_default()).map_or(Meta::FOLDER, |node| node.meta);
+            let inherited = around.mode & SETGID;
+            let gid = if inherited == 0 { 0 } else { around.gid };
+            let Owner { uid, gid } = owner.unwrap_or(Owner { uid: 0, gid });
+            // The kernel takes no other bits for a new folder.
+            let mode = mode.map_or(Meta::FOLDER.mode, |mode| mode & 0o777);
+            let meta = Meta { mode: mode | inherited, uid, gid };
+            self.own.insert(folder, Some(Node::folder(meta)));
+        }
+        Ok(())
     }
 
     /// Where `path` leads below `root` if all links on the way are followed, the last part's too. Neither `..` nor a link

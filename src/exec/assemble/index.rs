@@ -59,6 +59,10 @@ impl Index {
             let (name, mut whole) = Whole::of(&mut entry)?;
             let entry = whole.entry();
             let Some(path) = crate::pattern::inside(&name) else { continue };
+            if path.as_bytes().len() > archive::LONGEST_PATH {
+                let message = format!("a path of {} bytes in a layer", path.as_bytes().len());
+                return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message));
+            }
             let attributes = archive::attributes(entry)?.to_vec();
             let Meta { mode, uid, gid } = archive::meta(entry)?;
             let link = || entry.link_name_bytes().unwrap_or_default().into_owned();
