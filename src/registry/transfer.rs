@@ -239,7 +239,15 @@ impl Transfer<'_> {
             None => None,
         };
         let may_be_there = probed.is_none_or(|probed| probed.existing > 0);
-        if may_be_there && self.to.head_manifest(By::Digest(digest)).await?.is_some() {
+        // A registry takes a manifest only with its blobs; a folder has it whatever became of them.
+        let whole = match (self.to, &contents) {
+            (Repository::Layout(layout), Contents::Manifest(manifest)) => {
+                manifest.blobs().into_iter().all(|blob| layout.store().holds(blob))
+            }
+            (Repository::Layout(_), Contents::Index(_)) => false,
+            _ => true,
+        };
+        if may_be_there && whole && self.to.head_manifest(By::Digest(digest)).await?.is_some() {
             sent.stats.existing += 1;
             return Ok(());
         }
