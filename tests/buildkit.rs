@@ -408,17 +408,23 @@ async fn a_named_context_is_a_folder_of_its_own() {
     assert_eq!((found[&b"main"[..]].1.as_slice(), found[&b"other"[..]].1.as_slice()), (&b"main"[..], &b"other"[..]));
 }
 
+/// A base with a shell and a layer that no other has.
+async fn a_base(buildkit: &Buildkit) -> (Place, Built) {
+    let place = Place::new();
+    place.busybox();
+    place.write("unique", unique().as_bytes());
+    let request = place.request("FROM scratch\nCOPY sh /bin/sh\nCOPY unique /\n");
+    let base = built(buildkit, request, &place).await.0.unwrap();
+    (place, base)
+}
+
 #[tokio::test]
 async fn a_base_comes_from_a_store_and_was_never_pushed() {
     if real::real("a_base_comes_from_a_store_and_was_never_pushed").is_none() {
         return;
     }
-    let place = Place::new();
-    place.busybox();
-    place.write("unique", unique().as_bytes());
     let buildkit = connected().await;
-    let base =
-        built(&buildkit, place.request("FROM scratch\nCOPY sh /bin/sh\nCOPY unique /\n"), &place).await.0.unwrap();
+    let (place, base) = a_base(&buildkit).await;
 
     let dependent = Place::new();
     let mut request = dependent.request("ARG BASE=nowhere.example/none\nFROM ${BASE}\nRUN echo built > /result\n");
@@ -440,12 +446,8 @@ async fn a_base_that_is_lent_is_not_sent() {
     if real::real("a_base_that_is_lent_is_not_sent").is_none() {
         return;
     }
-    let place = Place::new();
-    place.busybox();
-    place.write("unique", unique().as_bytes());
     let buildkit = connected().await;
-    let base =
-        built(&buildkit, place.request("FROM scratch\nCOPY sh /bin/sh\nCOPY unique /\n"), &place).await.0.unwrap();
+    let (place, base) = a_base(&buildkit).await;
     let layers: Vec<Descriptor> = serde_json::from_value(json(&place.store(), base.digest)["layers"].clone()).unwrap();
 
     let dependent = Place::new();

@@ -15,7 +15,7 @@ use super::made::Made;
 use super::make::Shared;
 use crate::event::{Kind, Phase, Stream};
 use crate::name::ImageName;
-use crate::plan::Step;
+use crate::plan::{Publication, Step};
 use crate::registry::{By, MoveNote, Repository};
 
 /// How long output is waited for once the command has ended.
@@ -45,29 +45,30 @@ async fn judge(
     limit: std::time::Duration,
 ) -> Result<(), ApplyError> {
     let home = made.held.first().and_then(|index| step.destinations.get(*index));
-    let Some(home) = home else { return accept(shared, step, made, command, limit).await };
+    let Some(home) = home else { return accept(shared, step, made, None, command, limit).await };
     let repository = shared.work.repositories.get(&home.registry, &home.repository);
     let note = MoveNote::accepted(command);
     let asking = ApplyError::registry(format!("asking whether {} was verified", step.name));
     if repository.has_verdict(made.digest, &note).await.map_err(asking)? {
         return Ok(());
     }
-    accept(shared, step, made, command, limit).await?;
+    accept(shared, step, made, Some(home), command, limit).await?;
     let noting = || ApplyError::registry(format!("noting that {} was verified", step.name));
     let raw = repository.get_manifest(By::Digest(made.digest)).await.map_err(noting())?;
     let raw = raw.ok_or_else(|| ApplyError::Gone(format!("{} is not in {repository} any more", made.digest)))?;
     repository.attach_verdict(&raw.descriptor(), note).await.map_err(noting())
 }
 
+/// Runs the command on the image where `home` has it.
 async fn accept(
     shared: &Shared,
     step: &Step,
     made: &Made,
+    home: Option<&Publication>,
     command: &[String],
     limit: std::time::Duration,
 ) -> Result<(), ApplyError> {
-    let index = made.held.first().copied().unwrap_or(0);
-    let reference = match step.destinations.get(index) {
+    let reference = match home {
         Some(publication) => {
             let repository = shared.work.repositories.get(&publication.registry, &publication.repository);
             match &*repository {

@@ -139,6 +139,19 @@ pub struct ArgUse {
     pub location: Location,
 }
 
+impl ArgUse {
+    /// An arg that matters as the request gives it, though no ARG of a stage declares it.
+    pub(super) fn given(name: &str, value: &str, location: &Location) -> Self {
+        Self {
+            value: Some(value.to_owned()),
+            from_only: false,
+            predefined: false,
+            made_from: [name.to_owned()].into(),
+            location: location.clone(),
+        }
+    }
+}
+
 /// Why an arg of the request does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undeclared {

@@ -78,14 +78,7 @@ fn front_end(file: &Dockerfile, request: &Request<'_>, analysis: &mut Analysis) 
 fn opaque(file: &Dockerfile, request: &Request<'_>, analysis: &mut Analysis) {
     let location = file.syntax.as_ref().map_or_else(|| file.source.at(0, 0), |word| word.location.clone());
     for (name, value) in request.args.iter().filter(|(name, _)| !needs_no_declaration(name)) {
-        let arg = ArgUse {
-            value: Some(value.clone()),
-            from_only: false,
-            predefined: false,
-            made_from: [name.clone()].into(),
-            location: location.clone(),
-        };
-        analysis.args.insert(name.clone(), arg);
+        analysis.args.insert(name.clone(), ArgUse::given(name, value, &location));
     }
     analysis.stages.push(StageUse {
         index: 0,

@@ -93,6 +93,7 @@ impl Walk<'_> {
             location: node.stage.location.clone(),
         });
         let Current { env, made_from, config, .. } = current;
+        let config = BaseConfig { workdir: env.workdir.clone().unwrap_or_default(), ..config };
         self.analysis.leaves.clone_from(&config);
         // Triggers are for those who build on the image, not for those who build on them.
         let config = BaseConfig { onbuild: Vec::new(), ..config };
@@ -122,7 +123,7 @@ impl Walk<'_> {
             config.env.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
         }
         // Scratch has `/`; nobody knows that of an image that is not known.
-        let workdir = (!config.unknown).then(|| format!("/{}", config.workdir));
+        let workdir = (!config.unknown).then(|| format!("/{}", config.workdir.trim_start_matches('/')));
         let env = Env { values: config.env.clone(), unknown: config.unknown, workdir };
         (config.onbuild, config.title) = (Vec::new(), String::new());
         Inherited { env, made_from: BTreeMap::new(), config }
@@ -192,14 +193,7 @@ impl Walk<'_> {
     pub(super) fn obeyed(&mut self) {
         let Some(location) = self.analysis.stages.last().map(|stage| stage.location.clone()) else { return };
         for (name, value) in self.request.args.iter().filter(|(name, _)| is_obeyed(name)) {
-            let arg = ArgUse {
-                value: Some(value.clone()),
-                from_only: false,
-                predefined: false,
-                made_from: [name.clone()].into(),
-                location: location.clone(),
-            };
-            self.note_arg(name, arg);
+            self.note_arg(name, ArgUse::given(name, value, &location));
         }
     }
 
@@ -244,15 +238,10 @@ impl Walk<'_> {
             Kind::Expose(list) | Kind::Volume(list) => self.words(current, list.iter_mut()),
             Kind::Workdir(word) => {
                 self.words(current, [&mut *word]);
-                let inside = &mut current.config.workdir;
-                *inside = match word.text.starts_with('/') {
-                    true => word.text.clone(),
-                    false => format!("{}/{}", inside.trim_end_matches('/'), word.text),
-                };
                 let before = current.env.workdir.take();
                 current.env.workdir = match word.text.starts_with('/') {
                     true => Some(word.text.clone()),
-                    false => before.map(|before| format!("{before}/{}", word.text)),
+                    false => before.map(|before| format!("{}/{}", before.trim_end_matches('/'), word.text)),
                 };
             }
             Kind::User(word) | Kind::Stopsignal(word) => self.words(current, [word]),

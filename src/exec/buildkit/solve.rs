@@ -177,36 +177,12 @@ fn cache_entry(text: &str) -> Result<api::CacheOptionsEntry, BuildError> {
 mod tests {
     use super::*;
     use crate::fingerprint::FileSet;
-    use crate::name::ImageName;
     use crate::problem::Source;
-    use crate::project::Output;
     use crate::workspace::{Origin, Snapshot};
 
     fn request(dockerfile: &str, text: &str) -> Request {
-        let files = FileSet::new(Vec::new());
-        Request {
-            image: ImageName::new("x"),
-            platform: "linux/arm64".parse().unwrap(),
-            dockerfile: Source::new(dockerfile, text),
-            context: Snapshot::new(files.into(), Origin::Folder("/nowhere".into()).into()),
-            contexts: Default::default(),
-            shared: Default::default(),
-            args: Default::default(),
-            target: None,
-            labels: Default::default(),
-            annotations: Default::default(),
-            secrets: Default::default(),
-            masks: Default::default(),
-            ssh: Default::default(),
-            entitlements: Default::default(),
-            cache_from: Vec::new(),
-            cache_to: Vec::new(),
-            no_cache: false,
-            lent: Default::default(),
-            output: Output::default(),
-            source_date_epoch: None,
-            timeout: std::time::Duration::from_secs(60),
-        }
+        let nothing = Snapshot::new(FileSet::new(Vec::new()).into(), Origin::Folder("/nowhere".into()).into());
+        Request { dockerfile: Source::new(dockerfile, text), ..super::super::tests::request(nothing) }
     }
 
     fn has(attributes: &HashMap<String, String>, key: &str) -> Option<String> {

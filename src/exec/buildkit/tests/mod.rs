@@ -31,7 +31,8 @@ fn snapshot(folder: &Path, files: &[(&str, &[u8])]) -> Snapshot {
     Snapshot::new(Arc::new(FileSet::new(entries.collect())), Arc::new(Origin::Folder(folder.to_owned())))
 }
 
-fn request(context: Snapshot) -> Request {
+/// The least that a build can be asked for.
+pub(super) fn request(context: Snapshot) -> Request {
     Request {
         image: ImageName::new("x"),
         platform: "linux/arm64".parse().unwrap(),
